@@ -1,0 +1,1 @@
+"""Who the host is, outside the doors."""

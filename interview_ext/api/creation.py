@@ -1,0 +1,107 @@
+"""Making a room with all it holds: it exists whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from jupyter_server.services.contents.manager import ContentsManager
+
+from interview_ext.api import schemas
+from interview_ext.api.content import fresh_notebook, own_data, own_notebook
+from interview_ext.api.services import Services
+from interview_ext.api.templates import BLANK, RoomContent
+from interview_ext.errors import BadRequest
+from interview_ext.rooms.ids import digest
+from interview_ext.rooms.model import DataFile, Policy, Room
+from interview_ext.rooms.service import RoomPlan, RoomSpec
+
+_NOTES = "# Notes\n\nOnly interviewers see this.\n"
+
+
+async def create_room(
+    services: Services,
+    wanted: schemas.NewRoom,
+    *,
+    owner: str,
+    display_name: str | None,
+    contents: ContentsManager,
+    idempotency_key: str | None,
+) -> Room:
+    """Make the room, or return the one that this owner made with the same key before.
+
+    Raises
+    ------
+    BadRequest, TooLarge
+        A template, notebook or data file cannot be had.
+    """
+    if idempotency_key is not None:
+        before = await services.rooms.find_created(owner, idempotency_key)
+        if before is not None:
+            return before
+    if wanted.profile not in services.profiles:
+        known = ", ".join(sorted(services.profiles))
+        raise BadRequest(
+            f"There is no sandbox profile {wanted.profile!r}.", hint=f"Known: {known}."
+        )
+    content = await _content(services, wanted, contents)
+    spec = RoomSpec(
+        title=wanted.title,
+        host_name=wanted.host_name or display_name or services.host_name,
+        starts_at=wanted.starts_at,
+        duration_s=wanted.duration_s,
+        brief=content.brief if wanted.brief is None else wanted.brief,
+        profile=wanted.profile,
+        policy=Policy(**wanted.policy.model_dump()) if wanted.policy else Policy(),
+    )
+    return await make_room(
+        services, services.rooms.plan(spec, owner=owner), content, idempotency_key=idempotency_key
+    )
+
+
+async def make_room(
+    services: Services, plan: RoomPlan, content: RoomContent, *, idempotency_key: str | None = None
+) -> Room:
+    """Store the contents, then the room; on any failure nothing of either stays."""
+    room: Room | None = None
+    try:
+        await services.documents.seed(plan.notebook, content.notebook)
+        await services.documents.seed(plan.notes, _NOTES)
+        await _store_data(services, plan.room.id, content.data)
+        room = await services.rooms.create(plan, idempotency_key=idempotency_key)
+    finally:
+        if room is None or room.id != plan.room.id:
+            await asyncio.shield(services.rooms.discard(plan))
+    return room
+
+
+async def _store_data(services: Services, room_id: str, data: Mapping[str, bytes]) -> None:
+    for name, content in data.items():
+        file = DataFile(
+            room_id=room_id,
+            path=name,
+            size=len(content),
+            digest=await asyncio.to_thread(digest, content),
+        )
+        await services.store.put_data_file(file, content)
+
+
+async def _content(
+    services: Services, wanted: schemas.NewRoom, contents: ContentsManager
+) -> RoomContent:
+    if wanted.notebook_path is not None:
+        content = RoomContent(notebook=await own_notebook(contents, wanted.notebook_path))
+    else:
+        template = wanted.template or BLANK
+        loaded = await asyncio.to_thread(services.templates.load, template)
+        content = replace(loaded, notebook=fresh_notebook(loaded.notebook, template))
+    return replace(content, data=_joined(content.data, await own_data(contents, wanted.data_paths)))
+
+
+def _joined(first: Mapping[str, bytes], second: Mapping[str, Any]) -> dict[str, bytes]:
+    twice = sorted(first.keys() & second.keys())
+    if twice:
+        raise BadRequest(f"The template has a data file named {twice[0]!r} already.")
+    return {**first, **second}

@@ -1,0 +1,103 @@
+"""What the handlers call. `app.py` puts it together and into ``settings["interview_services"]``.
+
+Shared documents and running cells are other features, known here by Protocols only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tornado.httputil import HTTPServerRequest
+
+from interview_ext.api.templates import TemplateLibrary
+from interview_ext.rooms.actor import Actor
+from interview_ext.rooms.admission import Admission
+from interview_ext.rooms.ids import Clock, now
+from interview_ext.rooms.model import Document, Run
+from interview_ext.rooms.ports import Bus, Store
+from interview_ext.rooms.presence import Presence
+from interview_ext.rooms.service import Rooms
+from interview_ext.sandbox.profiles import PROFILES
+
+SETTING = "interview_services"
+"""Key of the `Services` in the settings of a tornado application."""
+
+
+class Documents(Protocol):
+    """Shared documents: `collab` has them."""
+
+    async def seed(self, document: Document, content: dict[str, Any] | str) -> None:
+        """Commit the first content of a new document."""
+
+    async def content(self, document: Document) -> dict[str, Any] | str:
+        """Return notebook JSON or text as of now."""
+
+
+class SandboxStatus(Protocol):
+    """A room's sandbox as of now."""
+
+    def as_body(self) -> Mapping[str, Any]:
+        """Return the fields of `schemas.Sandbox`."""
+
+
+class PendingInput(Protocol):
+    """A cell that waits for ``input()``."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def password(self) -> bool: ...
+
+
+class Executions(Protocol):
+    """Running cells: `execution` does it. Every method checks what the actor may."""
+
+    async def submit(
+        self, actor: Actor, *, document_id: str, cell_id: str, source_sha256: str
+    ) -> Run: ...
+
+    async def runs(self, actor: Actor) -> list[Run]: ...
+
+    async def run(self, actor: Actor, run_id: str) -> Run: ...
+
+    async def interrupt(self, actor: Actor, run_id: str | None = None) -> None: ...
+
+    async def restart(self, actor: Actor) -> None: ...
+
+    async def answer(self, actor: Actor, run_id: str, value: str) -> None: ...
+
+    async def sandbox(self, actor: Actor) -> SandboxStatus: ...
+
+    def pending_input(self, room_id: str) -> PendingInput | None: ...
+
+
+class Links(Protocol):
+    """Addresses that the person's browser reaches: `door` builds them."""
+
+    def join(self, request: HTTPServerRequest, room_id: str, secret: str) -> str: ...
+
+    def enter(self, request: HTTPServerRequest, room_id: str, ticket: str) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """All that handlers call, of one server."""
+
+    rooms: Rooms
+    admission: Admission
+    presence: Presence
+    store: Store
+    bus: Bus
+    documents: Documents
+    executions: Executions
+    links: Links
+    host_name: str = "Host"
+    """What a host is called who neither says so nor has a login that does."""
+    profiles: frozenset[str] = frozenset(PROFILES)
+    """Names of the sandbox profiles that a room may have."""
+    templates: TemplateLibrary = field(default_factory=TemplateLibrary)
+    clock: Clock = now

@@ -1,0 +1,365 @@
+"""The server extension: its settings, and the one place where its objects are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import socket
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_data_dir
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from tornado.web import Application
+from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
+
+from interview_ext.api.operations import Where
+from interview_ext.api.routes import routes
+from interview_ext.api.services import SETTING, Services
+from interview_ext.collab.documents import Documents
+from interview_ext.collab.export import Exporter
+from interview_ext.collab.socket import Desk
+from interview_ext.collab.socket import handlers as document_handlers
+from interview_ext.door.context import DoorOptions, Route
+from interview_ext.door.doors import Doors
+from interview_ext.door.links import Links
+from interview_ext.errors import BadRequest, InterviewError
+from interview_ext.execution.kernel_socket import KernelDesk
+from interview_ext.execution.kernel_socket import routes as kernel_routes
+from interview_ext.execution.launcher import SandboxLauncher
+from interview_ext.execution.ports import Files
+from interview_ext.execution.service import Executions
+from interview_ext.rooms.actor import Actor
+from interview_ext.rooms.admission import Admission
+from interview_ext.rooms.ids import digest
+from interview_ext.rooms.model import Room, RoomState
+from interview_ext.rooms.ports import ROOMS_TOPIC, Message
+from interview_ext.rooms.presence import Presence
+from interview_ext.rooms.service import Rooms
+from interview_ext.rooms.timeline import Timeline
+from interview_ext.sandbox.profiles import PROFILES, Limits, Profile
+from interview_ext.sandbox.provisioner import SandboxRequest
+from interview_ext.sandbox.sandboxes import Sandboxes
+from interview_ext.storage.memory_bus import MemoryBus
+from interview_ext.storage.sqlite import SqliteStore
+
+EXPORTS = "interviews"
+DELETED = "deleted"
+
+
+class InterviewApp(ExtensionApp):
+    """Interview rooms for JupyterLab."""
+
+    name = "interview_ext"
+    description = "Live data-science interviews: rooms, roles, shared notebooks, sandboxes."
+    extension_url = "/lab"
+    load_other_extensions = True
+
+    store_path = Unicode(
+        help="""The SQLite file that holds rooms, people, documents and timelines. It and its
+        folder are made when missing. A file belongs to one server at a time.""",
+    ).tag(config=True)
+
+    export_dir = Unicode(
+        help="""Folder into which each room's documents are written as files, in a folder for
+        each room. Empty: ``interviews`` in the server's root folder. The files are copies:
+        they are never read back.""",
+    ).tag(config=True)
+
+    host_name = Unicode(
+        help="""What candidates see as the host's name when a room is created without one.""",
+    ).tag(config=True)
+
+    public_url = Unicode(
+        "",
+        help="""Where other people's browsers reach this server, without its base URL, such as
+        ``https://interviews.example.org``. Empty: the address at which the host's own browser
+        reached it. Behind a proxy that is not in `trusted_proxies` this has to be set.""",
+    ).tag(config=True)
+
+    rooms_url = Unicode(
+        "",
+        help="""The same for the rooms, if they have a host name of their own, which must lead to
+        this server too. Browsers then keep what candidates make away from the server's own
+        pages, on top of the rooms' content security policy. Empty: `public_url`.""",
+    ).tag(config=True)
+
+    trusted_proxies = List(
+        Unicode(),
+        help="""Addresses or networks of proxies whose ``X-Forwarded-For``, ``-Host`` and
+        ``-Proto`` headers are believed, such as ``10.0.0.0/8``. None by default.""",
+    ).tag(config=True)
+
+    room_extensions = List(
+        Unicode(),
+        help="""Names of prebuilt JupyterLab extensions that rooms load besides the built-in
+        list (ours, collaboration's, widgets'). An extension sees all that happens in a room.""",
+    ).tag(config=True)
+
+    join_attempts_per_minute = Int(
+        60,
+        min=1,
+        max=100_000,
+        help="""How often a minute one address may open or redeem invite links (1 to 100000).""",
+    ).tag(config=True)
+
+    sandbox_pool_size = Int(
+        1,
+        min=0,
+        max=50,
+        help="""Sandboxes kept started for each profile, so that a room gets its kernel at once
+        (0 to 50). Each takes about 70 MB.""",
+    ).tag(config=True)
+
+    max_sandboxes = Int(
+        100,
+        min=1,
+        max=10_000,
+        help="""Sandboxes that may exist at once, those of the pool included (1 to 10000).""",
+    ).tag(config=True)
+
+    sandbox_limits = Dict(
+        help="""Limits of the sandbox profiles that differ from the built-in ones, by profile, such
+        as ``{"python": {"memory_bytes": 2147483648, "cpus": 2}}``.""",
+    ).tag(config=True)
+
+    @default("store_path")
+    def _default_store_path(self) -> str:
+        return str(Path(jupyter_data_dir()) / "interviews" / "interviews.sqlite")
+
+    @default("host_name")
+    def _default_host_name(self) -> str:
+        return getpass.getuser().capitalize()
+
+    @validate("store_path", "export_dir")
+    def _absolute_path(self, proposal: Any) -> str:
+        path: str = proposal["value"]
+        return str(Path(path).expanduser().absolute()) if path else path
+
+    @validate("public_url", "rooms_url")
+    def _valid_url(self, proposal: Any) -> str:
+        url: str = proposal["value"]
+        try:
+            Links.make(base_url="/", public_url=url, rooms_url="", trusted_proxies=[])
+        except ValueError as error:
+            raise TraitError(f"InterviewApp.{proposal['trait'].name}: {error}") from error
+        return url
+
+    @validate("trusted_proxies")
+    def _valid_proxies(self, proposal: Any) -> list[str]:
+        proxies: list[str] = proposal["value"]
+        try:
+            Links.make(base_url="/", public_url="", rooms_url="", trusted_proxies=proxies)
+        except ValueError as error:
+            raise TraitError(f"InterviewApp.trusted_proxies: {error}") from error
+        return proxies
+
+    @validate("sandbox_limits")
+    def _valid_limits(self, proposal: Any) -> dict[str, Any]:
+        profiles_with(proposal["value"])
+        return dict(proposal["value"])
+
+    # -- putting together
+
+    def initialize_settings(self) -> None:
+        """Called by jupyter_server once its web application stands."""
+        server = self._server
+        self.house = House(self, base_url=server.base_url, root_dir=Path(server.root_dir))
+        self.settings[SETTING] = self.house.services
+
+    def initialize_handlers(self) -> None:
+        """Called by jupyter_server after `initialize_settings`."""
+        self.handlers.extend(routes(Where.SERVER))
+        self.house.open_doors(self._server.web_app)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Called by jupyter_server once the event loop runs."""
+        del serverapp
+        try:
+            await self.house.start()
+        except InterviewError as error:
+            self.log.critical("Interviews cannot be held: %s %s", error.message, error.hint)
+
+    async def stop_extension(self) -> None:
+        """Called by jupyter_server when it stops."""
+        await self.house.stop()
+
+    @property
+    def _server(self) -> ServerApp:
+        if self.serverapp is None:
+            raise RuntimeError("The extension has not been linked to a server.")
+        return self.serverapp
+
+
+class House:
+    """Every object of this server, put together. Made by `InterviewApp`.
+
+    Nothing here is started before `start`; requests that come earlier are told that the
+    store is closed.
+    """
+
+    def __init__(self, app: InterviewApp, *, base_url: str, root_dir: Path) -> None:
+        self._app = app
+        store_path = Path(app.store_path)
+        self.store = SqliteStore(store_path)
+        self.bus = MemoryBus()
+        self.timeline = Timeline(self.store, self.bus)
+        self.rooms = Rooms(store=self.store, bus=self.bus, timeline=self.timeline)
+        self.presence = Presence(bus=self.bus, timeline=self.timeline)
+        self.admission = Admission(
+            rooms=self.rooms,
+            store=self.store,
+            bus=self.bus,
+            timeline=self.timeline,
+            presence=self.presence,
+        )
+        export_dir = Path(app.export_dir) if app.export_dir else root_dir / EXPORTS
+        self.exporter = Exporter(export_dir, timeline=self.timeline)
+        self.documents = Documents(update_log=self.store, bus=self.bus, exporter=self.exporter)
+        self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
+        self.sandboxes = Sandboxes(
+            server_id=digest(f"{socket.gethostname()}:{store_path}")[:16],
+            profiles=profiles_with(app.sandbox_limits),
+            pool_size=app.sandbox_pool_size,
+            max_sandboxes=app.max_sandboxes,
+        )
+        self.executions = Executions(
+            rooms=self.rooms,
+            documents=self.documents,
+            launcher=SandboxLauncher(
+                request=self._sandbox_of,
+                engine=self.sandboxes.engine_status,
+                limits=lambda profile: asdict(self.sandboxes.profile(profile).limits),
+            ),
+            store=self.store,
+            bus=self.bus,
+            timeline=self.timeline,
+        )
+        self.kernel_desk = KernelDesk(
+            executions=self.executions,
+            access=self.rooms,
+            bus=self.bus,
+            timeline=self.timeline,
+        )
+        self.links = Links.make(
+            base_url=base_url,
+            public_url=app.public_url,
+            rooms_url=app.rooms_url,
+            trusted_proxies=app.trusted_proxies,
+        )
+        self.services = Services(
+            rooms=self.rooms,
+            admission=self.admission,
+            presence=self.presence,
+            store=self.store,
+            bus=self.bus,
+            documents=self.documents,
+            executions=self.executions,
+            links=self.links,
+            host_name=app.host_name,
+        )
+        self._doors: Doors | None = None
+        self._steps: set[asyncio.Task[None]] = set()
+
+    def open_doors(self, web_app: Application) -> None:
+        """Stand before what the server answers."""
+        self._doors = Doors(
+            self.services,
+            kernels=self.executions,
+            links=self.links,
+            server_settings=web_app.settings,
+            options=DoorOptions(
+                extensions=self._app.room_extensions,
+                join_attempts_per_minute=self._app.join_attempts_per_minute,
+            ),
+            api_routes=self._routes_of,
+            cache_dir=Path(self._app.store_path).parent,
+        )
+        self._doors.install(web_app)
+
+    async def start(self) -> None:
+        """Open the store, clean up after the last stop, and begin.
+
+        Raises
+        ------
+        StoreUnavailable
+        """
+        await self.store.start()
+        await self.bus.start()
+        self.bus.subscribe(ROOMS_TOPIC, self._on_step)
+        await self.documents.start()
+        await self.sandboxes.start()
+        await self.executions.start()
+        await self.rooms.start()
+
+    async def stop(self) -> None:
+        """End what runs, finish what was accepted, close the store."""
+        await self.rooms.stop()
+        for task in list(self._steps):
+            task.cancel()
+        await asyncio.gather(*self._steps, return_exceptions=True)
+        if self._doors is not None:
+            await self._doors.stop()
+        await self.kernel_desk.stop()
+        await self.executions.stop()
+        await self.sandboxes.stop()
+        await self.documents.stop()
+        await self.exporter.stop()
+        await self.desk.stop()
+        await self.presence.stop()
+        await self.bus.stop()
+        await self.store.stop()
+
+    # -- what one part does when another moves
+
+    def _on_step(self, message: Message) -> None:
+        work = self._follow(message["room_id"], message["state"])
+        task = asyncio.create_task(work, name=f"{message['room_id']} is {message['state']}")
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def _follow(self, room_id: str, state: str) -> None:
+        if state in (RoomState.LOBBY, RoomState.LIVE):
+            await self.executions.warm(await self.rooms.get(room_id))
+        elif state in (RoomState.ENDED, DELETED):
+            await self.executions.close_room(room_id)
+            await self.documents.close_room(room_id)
+
+    def _sandbox_of(self, room: Room, files: Files) -> SandboxRequest:
+        return SandboxRequest(
+            sandboxes=self.sandboxes, room=room.id, profile=room.profile, files=files
+        )
+
+    def _routes_of(self, actor: Actor) -> list[Route]:
+        """Return the other parts' routes in a door; they check role and state themselves."""
+        found: list[Route] = list(routes(Where.DOOR))
+        if actor.admitted:
+            found += document_handlers(self.desk)
+            found += kernel_routes(self.kernel_desk)
+        return found
+
+
+def profiles_with(limits: dict[str, Any]) -> dict[str, Profile]:
+    """Return the built-in profiles with some of their limits changed.
+
+    Raises
+    ------
+    TraitError
+        Naming what is wrong, and what is allowed.
+    """
+    profiles = dict(PROFILES)
+    known = [field.name for field in fields(Limits)]
+    for name, changes in limits.items():
+        where = f"InterviewApp.sandbox_limits[{name!r}]"
+        if name not in profiles:
+            raise TraitError(f"{where}: there is no such profile; there are {sorted(profiles)}")
+        if not isinstance(changes, dict) or not set(changes) <= set(known):
+            raise TraitError(f"{where}: must name limits of {known}")
+        try:
+            changed = replace(profiles[name].limits, **changes)
+        except (BadRequest, TypeError) as error:
+            raise TraitError(f"{where}: {error}") from error
+        profiles[name] = replace(profiles[name], limits=changed)
+    return profiles

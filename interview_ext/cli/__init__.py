@@ -1,0 +1,46 @@
+"""``jupyter interview …``: the command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from interview_ext import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status. The console script ``jupyter-interview``."""
+    options = _parser().parse_args(argv)
+    if options.command == "doctor":
+        from interview_ext.cli.doctor import doctor
+
+        return doctor(as_json=options.json)
+    from interview_ext.cli.demo import Demo
+
+    return Demo(
+        folder=options.dir,
+        port=options.port,
+        open_browser=not options.no_browser,
+        as_json=options.json,
+    ).run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jupyter interview", description="Live data-science interviews in JupyterLab."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    demo = commands.add_parser("demo", help="start JupyterLab with a sample interview")
+    demo.add_argument("--port", type=int, default=None, help="default: the first free from 8888")
+    demo.add_argument("--no-browser", action="store_true", help="open no browser window")
+    demo.add_argument("--json", action="store_true", help="print one JSON line when ready")
+    demo.add_argument(
+        "--dir", type=Path, default=None, help="where the demo keeps its notebooks and store"
+    )
+
+    check = commands.add_parser("doctor", help="check what an interview needs; say how to get it")
+    check.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return parser

@@ -1,0 +1,166 @@
+"""``jupyter interview doctor``: is there all that an interview needs, and how to get the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import textwrap
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import docker.errors
+from jupyter_server.serverapp import ServerApp
+
+from interview_ext.app import InterviewApp, profiles_with
+from interview_ext.errors import ImageMissing, InterviewError
+from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.images import connect, reference
+from interview_ext.storage.sqlite import SqliteStore
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", ""})
+EVERYWHERE = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - recognised, not bound
+
+
+class Verdict(StrEnum):
+    """How a check came out. Only what is missing keeps an interview from being held."""
+
+    OK = "ok"
+    NOTE = "note"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One row: what was looked at, what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    fix: str = ""
+
+
+def doctor(*, as_json: bool) -> int:
+    """Print the table; return 1 if an interview could not be held."""
+    server = ServerApp()
+    server.load_config_file()
+    app = InterviewApp(config=server.config)
+    app.load_config_file()
+    checks = asyncio.run(examine(app, server))
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks]))
+    else:
+        print("\n".join(table(checks)))
+    return 1 if any(check.verdict is Verdict.MISSING for check in checks) else 0
+
+
+async def examine(app: InterviewApp, server: ServerApp) -> list[Check]:
+    """Look at everything, in the order in which it is needed."""
+    return [
+        *await _engine(app),
+        await _store(app.store_path),
+        Check(name="bus", verdict=Verdict.OK, found="inside the server process"),
+        _address(app, server),
+        _https(app, server),
+        Check(
+            name="TURN",
+            verdict=Verdict.NOTE,
+            found="not used: this version has no calls",
+            fix="Meet by phone or by a video tool of yours beside the room.",
+        ),
+    ]
+
+
+def table(checks: list[Check]) -> list[str]:
+    """Return the lines of the table, fitted to the terminal."""
+    width = max(60, min(shutil.get_terminal_size().columns, 110)) - 20
+    lines: list[str] = []
+    for check in checks:
+        found = textwrap.wrap(check.found, width) or [""]
+        lines.append(f"{check.name:<10} {check.verdict:<8} {found[0]}")
+        lines += [f"{'':<19} {line}" for line in found[1:]]
+        for number, line in enumerate(textwrap.wrap(check.fix, width - 2)):
+            lines.append(f"{'':<19} {'→' if number == 0 else ' '} {line}")
+    return lines
+
+
+async def _engine(app: InterviewApp) -> list[Check]:
+    engine = DockerEngine()
+    try:
+        status = await engine.status()
+    finally:
+        await engine.close()
+    if not status.available:
+        found = Check(name="engine", verdict=Verdict.MISSING, found=status.problem, fix=status.hint)
+        return [found]
+    images = sorted({p.image for p in profiles_with(app.sandbox_limits).values()})
+    return [
+        Check(name="engine", verdict=Verdict.OK, found=f"{status.name} {status.version}"),
+        *[await asyncio.to_thread(_image, image) for image in images],
+    ]
+
+
+def _image(image: str) -> Check:
+    tag = reference(image)
+    client = connect()
+    try:
+        client.inspect_image(tag)
+    except docker.errors.ImageNotFound:
+        found, fix = f"{tag} has not been built", ImageMissing.default_hint
+        return Check(name="image", verdict=Verdict.MISSING, found=found, fix=fix)
+    finally:
+        client.close()
+    return Check(name="image", verdict=Verdict.OK, found=tag)
+
+
+async def _store(path: str) -> Check:
+    store = SqliteStore(Path(path))
+    try:
+        await store.start()
+    except InterviewError as error:
+        in_use = "Another server" in error.message
+        return Check(
+            name="store",
+            verdict=Verdict.NOTE if in_use else Verdict.MISSING,
+            found=error.message,
+            fix=error.hint,
+        )
+    await store.stop()
+    return Check(name="store", verdict=Verdict.OK, found=f"SQLite, {path}")
+
+
+def _address(app: InterviewApp, server: ServerApp) -> Check:
+    url = app.rooms_url or app.public_url
+    if url and urlsplit(url).hostname not in LOOPBACK:
+        return Check(name="address", verdict=Verdict.OK, found=f"links lead to {url}")
+    if server.ip not in LOOPBACK:
+        host = socket.getfqdn() if server.ip in EVERYWHERE else server.ip
+        return Check(
+            name="address",
+            verdict=Verdict.OK,
+            found=f"the server listens on {server.ip}; links lead to where you open it, not to "
+            f"localhost: for example http://{host}:{server.port}{server.base_url}",
+        )
+    return Check(
+        name="address",
+        verdict=Verdict.NOTE,
+        found="only this machine reaches the server, so only browsers on it can join",
+        fix="Put a proxy with HTTPS before the server and set InterviewApp.public_url to its "
+        "address, or start the server with --ServerApp.ip=0.0.0.0 in a network you trust.",
+    )
+
+
+def _https(app: InterviewApp, server: ServerApp) -> Check:
+    url = app.rooms_url or app.public_url
+    if server.certfile or url.startswith("https://"):
+        return Check(name="HTTPS", verdict=Verdict.OK, found=url or "the server's own certificate")
+    return Check(
+        name="HTTPS",
+        verdict=Verdict.NOTE,
+        found="not in use: what candidates and you send can be read on the way",
+        fix="Put a proxy with HTTPS before the server and set InterviewApp.public_url, or give the "
+        "server a certificate with --ServerApp.certfile and --ServerApp.keyfile.",
+    )

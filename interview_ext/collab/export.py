@@ -1,0 +1,183 @@
+"""The notebook as a file in the host's folder: written, never read back.
+
+The log is the truth; the file is for looking, copying and version control. A file that somebody
+changed since it was written is their work: it is kept aside under a name with the time,
+and the document is written in its old place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+from interview_ext.rooms.ids import Clock, digest, now
+from interview_ext.rooms.model import STAFF, Document
+from interview_ext.rooms.ports import Recorder
+
+log = logging.getLogger(__name__)
+
+_RECORD = ".exported.json"
+"""In each room's folder: what was last written, by path, as a digest."""
+
+
+class Exportable(Protocol):
+    """A shared document, as the exporter needs it."""
+
+    @property
+    def document(self) -> Document: ...
+
+    def content(self) -> dict[str, Any] | str: ...
+
+
+class Exporter:
+    """Writes files some time after their documents have changed. One per server.
+
+    Parameters
+    ----------
+    folder:
+        Gets a folder for each room, named by the room's id, with the room's documents.
+    delay_s:
+        From the first change that is not in the file to the writing of the file.
+    timeline:
+        Told, for the staff, when a file was kept aside.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        timeline: Recorder | None = None,
+        delay_s: float = 5.0,
+        clock: Clock = now,
+    ) -> None:
+        self._folder = folder
+        self._timeline = timeline
+        self._delay_s = delay_s
+        self._clock = clock
+        self._pending: dict[str, tuple[Exportable, asyncio.TimerHandle]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def changed(self, shared: Exportable) -> None:
+        """Called by a document after each change."""
+        if shared.document.id not in self._pending:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._delay_s, self._due, shared.document.id)
+            self._pending[shared.document.id] = (shared, timer)
+
+    async def flush(self, document: Document) -> None:
+        """Write now what waits to be written, and what is being written to its end."""
+        pending = self._pending.pop(document.id, None)
+        if pending is not None:
+            pending[1].cancel()
+            await self._export(pending[0])
+        async with self._lock(document.room_id):
+            return
+
+    async def stop(self) -> None:
+        """Write everything that waits."""
+        for shared, _ in list(self._pending.values()):
+            await self.flush(shared.document)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def path(self, document: Document) -> Path:
+        """Return where a document's file is."""
+        room = self._folder / document.room_id
+        path = (room / document.path).resolve()
+        if room.resolve() not in path.parents:
+            raise ValueError(f"{document.path!r} leads out of the room's folder")
+        return path
+
+    def _lock(self, room_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(room_id, asyncio.Lock())
+
+    def _due(self, document_id: str) -> None:
+        pending = self._pending.pop(document_id, None)
+        if pending is not None:
+            self._own(self._export(pending[0]))
+
+    def _own(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _export(self, shared: Exportable) -> None:
+        """Write one file; a folder that cannot be written must not disturb the interview."""
+        document = shared.document
+        try:
+            data = _encode(shared.content())
+            async with self._lock(document.room_id):
+                kept = await asyncio.to_thread(self._write, document, data)
+            if kept is not None and self._timeline is not None:
+                await self._timeline.record(
+                    document.room_id,
+                    "export.kept_aside",
+                    actor="server",
+                    audience=STAFF,
+                    payload={"path": document.path, "kept_as": kept.name},
+                )
+        except Exception:
+            log.exception("%s could not be exported", document.path)
+
+    def _write(self, document: Document, data: bytes) -> Path | None:
+        """Replace the file; return where a changed one was put. Runs in a thread."""
+        path = self.path(document)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record_path = self._folder / document.room_id / _RECORD
+        record = _read_record(record_path)
+        kept = None
+        if path.exists():
+            present = digest(path.read_bytes())
+            if present == digest(data):
+                return None
+            if present != record.get(document.path):
+                kept = self._aside(path)
+                path.rename(kept)
+        record[document.path] = digest(data)
+        _replace(record_path, json.dumps(record, indent=1).encode())
+        _replace(path, data)
+        return kept
+
+    def _aside(self, path: Path) -> Path:
+        stamp = self._clock().strftime("%Y-%m-%d %H%M%S")
+        kept, number = path.with_stem(f"{path.stem} changed outside {stamp}"), 1
+        while kept.exists():
+            number += 1
+            kept = path.with_stem(f"{path.stem} changed outside {stamp} {number}")
+        return kept
+
+
+def _encode(content: dict[str, Any] | str) -> bytes:
+    """Return the bytes of the file; of a notebook as nbformat writes it."""
+    if isinstance(content, str):
+        return content.encode()
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+    return (text + "\n").encode(errors="replace")
+
+
+def _read_record(path: Path) -> dict[str, str]:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,78 @@
+"""Writes to one WebSocket, bounded, and with frames that are built once for all sockets.
+
+Tornado's ``write_message`` encodes the frame anew and starts a task for each message and
+socket. A frame from the server is not masked, so the same bytes serve every socket, and the
+stream's own buffer serves as the queue: what is in it is counted here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from tornado.iostream import IOStream, StreamClosedError
+
+_FIN_BINARY = 0x82
+_SHORT, _MEDIUM = 125, 0xFFFF
+
+
+def binary_frame(message: bytes) -> bytes:
+    """Return the WebSocket frame (RFC 6455, 5.2) of one binary message."""
+    size = len(message)
+    if size <= _SHORT:
+        head = struct.pack("!BB", _FIN_BINARY, size)
+    elif size <= _MEDIUM:
+        head = struct.pack("!BBH", _FIN_BINARY, 126, size)
+    else:
+        head = struct.pack("!BBQ", _FIN_BINARY, 127, size)
+    return head + message
+
+
+class Outlet:
+    """The way to one browser.
+
+    Parameters
+    ----------
+    max_backlog:
+        Bytes that may wait for a slow browser.
+    overflow:
+        Called once when more would have to wait; nothing is written from then on.
+    """
+
+    def __init__(self, stream: IOStream, *, max_backlog: int, overflow: Callable[[], None]) -> None:
+        self._stream = stream
+        self._max_backlog = max_backlog
+        self._overflow = overflow
+        self._backlog = 0
+        self._shut = False
+
+    def shut(self) -> None:
+        """Write nothing from now on."""
+        self._shut = True
+
+    def write(self, frames: bytes, *, counted: bool = True) -> None:
+        """Send frames without waiting.
+
+        Parameters
+        ----------
+        counted:
+            False for the whole document, which is sent however slow the browser is.
+        """
+        if self._shut:
+            return
+        if counted and self._backlog > self._max_backlog:
+            self._shut = True
+            self._overflow()
+            return
+        try:
+            written = self._stream.write(frames)
+        except StreamClosedError:
+            self._shut = True
+            return
+        if counted and not written.done():
+            size = len(frames)
+            self._backlog += size
+            written.add_done_callback(lambda _: self._wrote(size))
+
+    def _wrote(self, size: int) -> None:
+        self._backlog -= size

@@ -1,0 +1,44 @@
+"""Whether the documents of a room can be written, told to the room when that changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from interview_ext.rooms.ids import Clock
+from interview_ext.rooms.model import Document
+from interview_ext.rooms.ports import Bus, room_topic
+
+
+class StoreHealth:
+    """One for all documents; a room is well again when each of its documents is."""
+
+    def __init__(self, *, bus: Bus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._failing: dict[str, dict[str, datetime]] = {}
+
+    def fails(self, document: Document) -> None:
+        """The store refused to write this document."""
+        failing = self._failing.setdefault(document.room_id, {})
+        if document.id in failing:
+            return
+        failing[document.id] = self._clock()
+        if len(failing) == 1:
+            since = failing[document.id].isoformat()
+            self._publish(document.room_id, {"ok": False, "since": since})
+
+    def works(self, document: Document) -> None:
+        """The store wrote this document. Called at every commit: costs one look-up then."""
+        failing = self._failing.get(document.room_id)
+        if failing is None or failing.pop(document.id, None) is None:
+            return
+        if not failing:
+            del self._failing[document.room_id]
+            self._publish(document.room_id, {"ok": True, "since": None})
+
+    def forget(self, document: Document) -> None:
+        """The document is no longer open."""
+        self.works(document)
+
+    def _publish(self, room_id: str, state: dict[str, object]) -> None:
+        self._bus.publish(room_topic(room_id), {"type": "store", **state})

@@ -1,0 +1,390 @@
+"""Reads what a Yjs update of format v1 holds, with bounds on everything.
+
+Only as much is kept as a server needs to judge it: which clients' structs it inserts
+and at which clocks, which it deletes, and what must be known before it can be
+applied. The format is that of Yjs 13 (``UpdateEncoderV1``, ``Item.write``, lib0's
+``writeAny``). What would make a browser's Yjs throw is refused here, because one
+such update, forwarded, would stop every page of the room: content that Yjs 13 does
+not know (moves, weak links), JSON that does not parse, texts that are not UTF-8, two
+sections of one client, structs of no length. XML types and subdocuments are refused because
+pycrdt or a notebook cannot show them. Nesting is bounded, since both engines read nested
+values recursively.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_uint
+from interview_ext.errors import WireError
+
+MAX_CLOCK = 2**31
+"""Clocks are 32-bit in yrs; half of that is 2 billion keystrokes of one page."""
+MAX_DEPTH = 64
+"""Nesting of a value; the deepest MIME bundles seen (Vega specs) have about 20."""
+
+MAX_STRUCTS = 50_000
+"""In one update. Yjs merges what is typed in one go, so a day offline has some thousands."""
+MAX_DELETES = 200_000
+"""Ranges in one update; an answer to sync step 1 repeats all there ever were."""
+MAX_VALUES = 500_000
+"""Values in one struct; a figure with 100,000 points that is pasted with its cell has 200,000."""
+
+EMPTY_UPDATE = b"\x00\x00"
+
+_GC, _DELETED, _JSON, _BINARY, _STRING = 0, 1, 2, 3, 4
+_EMBED, _FORMAT, _TYPE, _ANY, _SKIP = 5, 6, 7, 8, 10
+_LAST_TYPE = 2
+"""Types: 0 array, 1 map, 2 text; XML and weak links follow."""
+_HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_PARENT_KEY = 0x80, 0x40, 0x20
+
+
+class Span(NamedTuple):
+    """`length` structs of one client from `clock` on. A tuple: one is made a keystroke."""
+
+    client: int
+    clock: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The clock after the last."""
+        return self.clock + self.length
+
+
+class Place(NamedTuple):
+    """Where a struct sits: what its depth in the document can be told from.
+
+    Letters that follow other letters have none: there is one for each keystroke, and types
+    do not sit beside letters in a notebook. `beside` and `inside` are a client and a clock;
+    both are None in a root.
+    """
+
+    span: Span
+    is_type: bool
+    beside: tuple[int, int] | None
+    inside: tuple[int, int] | None
+
+
+class UpdateHead(NamedTuple):
+    """What an update does, without its content.
+
+    Attributes
+    ----------
+    inserts:
+        The structs it brings, a span a contiguous run.
+    deletes:
+        The structs it deletes.
+    needs:
+        By client, the clock that must have been reached before its structs find their
+        neighbours and parents, what it brings itself included.
+    places:
+        Of what it brings, letters after letters excepted.
+    """
+
+    inserts: tuple[Span, ...]
+    deletes: tuple[Span, ...]
+    needs: dict[int, int]
+    places: tuple[Place, ...]
+
+
+def read_update(update: bytes) -> UpdateHead:
+    """Return what the update does.
+
+    Raises
+    ------
+    WireError
+        It is no update in the format of Yjs 13, or beyond the bounds.
+    """
+    try:
+        needs: dict[int, int] = {}
+        places: list[Place] = []
+        inserts, at = _read_inserts(update, needs, places)
+        deletes, at = read_deletes(update, at)
+    except IndexError as error:
+        raise WireError("An update ends too early.") from error
+    if at != len(update):
+        raise WireError("An update has bytes behind its end.")
+    return UpdateHead(inserts, deletes, needs, tuple(places))
+
+
+def read_state(data: bytes) -> dict[int, int]:
+    """Return a state vector: by client, the next clock. Raises `WireError`."""
+    try:
+        count, at = read_uint(data, 0)
+        state: dict[int, int] = {}
+        for _ in range(count):
+            client, at = read_uint(data, at)
+            clock, at = read_uint(data, at)
+            state[client] = clock
+    except IndexError as error:
+        raise WireError("A state vector ends too early.") from error
+    if at != len(data):
+        raise WireError("A state vector has bytes behind its end.")
+    return state
+
+
+def write_state(state: dict[int, int]) -> bytes:
+    """Encode a state vector."""
+    parts = [write_uint(len(state))]
+    for client, clock in state.items():
+        parts += (write_uint(client), write_uint(clock))
+    return b"".join(parts)
+
+
+def write_deletes(deletes: tuple[Span, ...]) -> bytes:
+    """Encode an update that only deletes."""
+    clients: dict[int, list[Span]] = {}
+    for span in deletes:
+        clients.setdefault(span.client, []).append(span)
+    parts = [b"\x00", write_uint(len(clients))]
+    for client, spans in clients.items():
+        parts += (write_uint(client), write_uint(len(spans)))
+        for span in spans:
+            parts += (write_uint(span.clock), write_uint(span.length))
+    return b"".join(parts)
+
+
+def read_deletes(data: bytes, at: int) -> tuple[tuple[Span, ...], int]:
+    """Read the delete set that closes an update."""
+    count, at = read_uint(data, at)
+    if not count:
+        return (), at
+    spans: list[Span] = []
+    for _ in range(count):
+        client, at = read_uint(data, at)
+        ranges, at = read_uint(data, at)
+        for _ in range(ranges):
+            clock, at = read_uint(data, at)
+            length, at = read_uint(data, at)
+            if not length or clock + length > MAX_CLOCK or len(spans) >= MAX_DELETES:
+                raise WireError("A deletion is out of bounds.")
+            spans.append(Span(client, clock, length))
+    return tuple(spans), at
+
+
+def _read_inserts(
+    data: bytes, needs: dict[int, int], places: list[Place]
+) -> tuple[tuple[Span, ...], int]:
+    sections, at = read_uint(data, 0)
+    spans: list[Span] = []
+    seen: set[int] = set()
+    total = 0
+    for _ in range(sections):
+        structs, at = read_uint(data, at)
+        client, at = read_uint(data, at)
+        total += structs
+        if total > MAX_STRUCTS:
+            raise WireError("An update holds too much at once.")
+        if client in seen:
+            raise WireError("An update has two sections of one client.")
+        seen.add(client)
+        at = _read_section(data, at, client, structs, head=(spans, needs, places))
+    return tuple(spans), at
+
+
+def _read_section(
+    data: bytes,
+    at: int,
+    client: int,
+    structs: int,
+    *,
+    head: tuple[list[Span], dict[int, int], list[Place]],
+) -> int:
+    """Read one client's structs into `head`; skipped ones part them into several spans."""
+    spans, needs, places = head
+    clock, at = read_uint(data, at)
+    start = clock
+    for _ in range(structs):
+        kind = data[at] & 0x1F
+        if kind == _SKIP:
+            length, at = read_uint(data, at + 1)
+            if clock > start:
+                spans.append(Span(client, start, clock - start))
+            start = clock + length
+        elif kind == _GC:
+            length, at = read_uint(data, at + 1)
+            places.append(Place(Span(client, clock, length), False, None, None))
+        else:
+            length, at, where = _read_item(data, at, needs)
+            if where is not None:
+                span = Span(client, clock, length)
+                places.append(Place(span, kind == _TYPE, *where))
+        clock += length
+        if not length or clock > MAX_CLOCK:
+            raise WireError("A struct is empty or out of bounds.")
+    if clock > start:
+        spans.append(Span(client, start, clock - start))
+    return at
+
+
+_Where = tuple[tuple[int, int] | None, tuple[int, int] | None]
+
+
+def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, _Where | None]:
+    """Return the clocks the item takes, the position behind it, and beside and inside what."""
+    info = data[at]
+    at += 1
+    beside: tuple[int, int] | None = None
+    inside: tuple[int, int] | None = None
+    if info & _HAS_ORIGIN:
+        beside, at = _read_need(data, at, needs)
+    if info & _HAS_RIGHT_ORIGIN:
+        right, at = _read_need(data, at, needs)
+        beside = beside or right
+    if beside is None:
+        named, at = read_uint(data, at)
+        if named == 1:
+            _, at = read_text(data, at)
+        elif named == 0:
+            inside, at = _read_need(data, at, needs)
+        else:
+            raise WireError("A struct has no parent.")
+        if info & _HAS_PARENT_KEY:
+            _, at = read_text(data, at)
+    kind = info & 0x1F
+    length, at = _read_content(data, at, kind)
+    if kind == _STRING and beside is not None:
+        return length, at, None
+    return length, at, (beside, inside)
+
+
+def _read_need(data: bytes, at: int, needs: dict[int, int]) -> tuple[tuple[int, int], int]:
+    client, at = read_uint(data, at)
+    clock, at = read_uint(data, at)
+    if clock >= needs.get(client, 0):
+        needs[client] = clock + 1
+    return (client, clock), at
+
+
+def _read_content(data: bytes, at: int, kind: int) -> tuple[int, int]:
+    """Return the number of clocks the content takes, and the position behind it."""
+    if kind == _STRING:
+        text, at = read_text(data, at)
+        return _utf16_length(text), at
+    reader = _CONTENTS.get(kind)
+    if reader is None:
+        raise WireError("An update holds content that notebooks do not have.")
+    return reader(data, at)
+
+
+def _read_values(data: bytes, at: int) -> tuple[int, int]:
+    count, at = read_uint(data, at)
+    return count, _skip_values(data, at, count)
+
+
+def _read_type(data: bytes, at: int) -> tuple[int, int]:
+    kind, at = read_uint(data, at)
+    if kind > _LAST_TYPE:
+        raise WireError("An update holds a type that notebooks do not have.")
+    return 1, at
+
+
+def _read_binary(data: bytes, at: int) -> tuple[int, int]:
+    return 1, read_bytes(data, at)[1]
+
+
+def _read_embed(data: bytes, at: int) -> tuple[int, int]:
+    return 1, _skip_json(data, at)
+
+
+def _read_format(data: bytes, at: int) -> tuple[int, int]:
+    _, at = read_text(data, at)
+    return 1, _skip_json(data, at)
+
+
+def _read_json(data: bytes, at: int) -> tuple[int, int]:
+    count, at = read_uint(data, at)
+    for _ in range(count):
+        at = _skip_json(data, at)
+    return count, at
+
+
+_CONTENTS = {
+    _DELETED: read_uint,
+    _JSON: _read_json,
+    _BINARY: _read_binary,
+    _EMBED: _read_embed,
+    _FORMAT: _read_format,
+    _TYPE: _read_type,
+    _ANY: _read_values,
+}
+
+
+def _utf16_length(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def _skip_json(data: bytes, at: int) -> int:
+    text, at = read_text(data, at)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        raise WireError("A value in an update is nested too deeply.")
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        raise WireError("A value in an update is not JSON.") from error
+    return at
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_ANY_FIXED = {127: 0, 126: 0, 121: 0, 120: 0, 124: 4, 123: 8, 122: 8}
+"""lib0's ``Any``: bytes behind the type byte of undefined, null, booleans and floats."""
+_ANY_INTEGER, _ANY_TEXT, _ANY_OBJECT, _ANY_ARRAY, _ANY_BYTES = 125, 119, 118, 117, 116
+
+
+def _skip_values(data: bytes, at: int, count: int) -> int:
+    """Skip `count` values of lib0's ``Any``; a stack, not recursion, follows nesting."""
+    stack: list[tuple[int, bool]] = []
+    left, keyed = count, False
+    total = 0
+    while True:
+        if not left:
+            if not stack:
+                return at
+            left, keyed = stack.pop()
+            continue
+        left -= 1
+        total += 1
+        if total > MAX_VALUES:
+            raise WireError("An update holds too much at once.")
+        if keyed:
+            _, at = read_text(data, at)
+        kind = data[at]
+        if kind in (_ANY_OBJECT, _ANY_ARRAY):
+            if len(stack) >= MAX_DEPTH:
+                raise WireError("A value in an update is nested too deeply.")
+            stack.append((left, keyed))
+            left, at = read_uint(data, at + 1)
+            keyed = kind == _ANY_OBJECT
+        else:
+            at = _skip_scalar(data, at + 1, kind)
+
+
+def _skip_scalar(data: bytes, at: int, kind: int) -> int:
+    size = _ANY_FIXED.get(kind)
+    if size is not None:
+        if at + size > len(data):
+            raise WireError("An update ends too early.")
+        return at + size
+    if kind == _ANY_TEXT:
+        return read_text(data, at)[1]
+    if kind == _ANY_INTEGER:
+        return _skip_integer(data, at)
+    if kind == _ANY_BYTES:
+        return read_bytes(data, at)[1]
+    raise WireError("A value in an update is of no known type.")
+
+
+def _skip_integer(data: bytes, at: int) -> int:
+    end = at + 8
+    while data[at] & 0x80:
+        at += 1
+        if at >= end:
+            raise WireError("A number in an update is too large.")
+    return at + 1

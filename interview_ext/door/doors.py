@@ -1,0 +1,298 @@
+"""The router before the Jupyter server's own: who has no seat comes no further.
+
+It stands at the front of the web application's default router, takes every request below
+``…/interview/r/``, asks for the seat and only then lets a handler see the request. So
+deny-by-default comes before any handler's code, for WebSockets as for pages, and after a
+restart of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.iostream import IOStream
+from tornado.routing import PathMatches, Router, Rule
+from tornado.web import Application
+
+from interview_ext.api.services import Services
+from interview_ext.door.application import make_application
+from interview_ext.door.assets import Assets, LabFiles
+from interview_ext.door.context import ApiRoutes, DoorContext, DoorOptions, Kernels
+from interview_ext.door.first_load import FirstLoad
+from interview_ext.door.lab_settings import DoorSettings, LabSettings
+from interview_ext.door.landing import RefusedHandler, StaticHandler, landing_routes
+from interview_ext.door.links import Links
+from interview_ext.door.page import room_extensions
+from interview_ext.door.seats import keep_only_xsrf, seat_secrets
+from interview_ext.errors import InterviewError, NotFound, TooLarge
+from interview_ext.rooms.actor import Actor
+from interview_ext.rooms.limits import RateLimit
+from interview_ext.rooms.ports import Message, room_topic
+
+log = logging.getLogger(__name__)
+
+_ID = r"[A-Za-z0-9_]{1,64}"
+_DOOR = re.compile(rf"^(?P<room>{_ID})/(?P<participant>{_ID})(?P<rest>/.*)?$")
+_MAX_LANDING_BODY_BYTES = 16 * 1024
+_MAX_ORIGINS = 4
+"""Host names under which one browser may reach its door; each has an application."""
+_CLOSE_AFTER_S = 2.0
+"""After a seat's closing, handlers have this long to say why on their sockets."""
+
+
+@dataclass
+class _Entry:
+    """What the doors keep of one seat."""
+
+    room_id: str
+    settings: DoorSettings
+    used_at: float
+    applications: dict[tuple[Actor, str], Application] = field(default_factory=dict)
+    sockets: set[IOStream] = field(default_factory=set)
+
+
+class Doors(Router):
+    """All doors of this server. Made once by ``app.py``, which calls `install`."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        kernels: Kernels,
+        links: Links,
+        server_settings: Mapping[str, Any],
+        options: DoorOptions | None = None,
+        api_routes: ApiRoutes | None = None,
+        lab: LabFiles | None = None,
+        cache_dir: Path | None = None,
+    ) -> None:
+        options = options or DoorOptions()
+        lab = lab or LabFiles.installed()
+        extensions = room_extensions(lab, options.extensions)
+        assets = Assets(lab, extensions=extensions, rooms_path=links.rooms_path)
+        self.context = DoorContext(
+            services=services,
+            kernels=kernels,
+            options=options,
+            links=links,
+            assets=assets,
+            first_load=FirstLoad(assets, folder=cache_dir),
+            lab_settings=LabSettings(lab, extensions=extensions),
+            attempts=RateLimit(per_minute=options.join_attempts_per_minute),
+            api_routes=api_routes or (lambda _actor: ()),
+        )
+        self._server_settings = server_settings
+        self._landing = Application(
+            landing_routes(links.rooms_path),
+            interview_door=self.context,
+            **{k: v for k, v in server_settings.items() if k == "log_function"},
+        )
+        self._entries: dict[str, _Entry] = {}
+        self._topics: dict[str, Callable[[], None]] = {}
+        self._closings: set[asyncio.Task[None]] = set()
+
+    def install(self, web_app: Application) -> None:
+        """Stand before everything the server answers. Called once, at the server's start."""
+        pattern = re.escape(self.context.links.rooms_path) + ".*"
+        web_app.default_router.rules.insert(0, Rule(PathMatches(pattern), self))
+
+    async def stop(self) -> None:
+        """Close what is open and keep what was learned."""
+        for seat_id in list(self._entries):
+            self._drop(seat_id)
+        for task in list(self._closings):
+            task.cancel()
+        await asyncio.gather(*self._closings, return_exceptions=True)
+        await asyncio.to_thread(self.context.first_load.save)
+
+    def find_handler(self, request: HTTPServerRequest, **_: Any) -> HTTPMessageDelegate:
+        """Called by tornado for every request below the rooms' path."""
+        return _DoorDelegate(self, request)
+
+    # -- for the delegate
+
+    async def delegate_of(self, request: HTTPServerRequest) -> tuple[HTTPMessageDelegate, int]:
+        """Return what will answer the request, and the largest body it takes, in bytes."""
+        path = request.path.removeprefix(self.context.links.rooms_path)
+        if path.startswith("static/"):
+            kwargs = {"path": path.removeprefix("static/")}
+            static = self._landing.get_handler_delegate(request, StaticHandler, kwargs)
+            return static, _MAX_LANDING_BODY_BYTES
+        match = _DOOR.match(path)
+        if match is None or match["participant"] in ("join", "api"):
+            return self._landing.find_handler(request), _MAX_LANDING_BODY_BYTES
+        room_id, participant_id = match["room"], match["participant"]
+        actor = await self.context.services.admission.seated(
+            room_id, participant_id, seat_secrets(request).get(participant_id)
+        )
+        entry = self._entry(actor)
+        application = self._application(entry, actor, request)
+        keep_only_xsrf(request)
+        self._as_the_browser_sees_it(request)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            self._watch(entry, request)
+        return application.find_handler(request), self.context.options.max_body_bytes
+
+    def refusal(self, request: HTTPServerRequest, error: InterviewError) -> HTTPMessageDelegate:
+        """Return what answers a request with an error and nothing else."""
+        return self._landing.get_handler_delegate(request, RefusedHandler, {"error": error})
+
+    # -- applications
+
+    def _entry(self, actor: Actor) -> _Entry:
+        if actor.seat is None:
+            raise NotFound("There is no such seat.")
+        now = asyncio.get_running_loop().time()
+        entry = self._entries.get(actor.seat.id)
+        if entry is None:
+            self._drop_idle(now)
+            settings = DoorSettings(self.context.lab_settings)
+            entry = _Entry(room_id=actor.room_id, settings=settings, used_at=now)
+            self._entries[actor.seat.id] = entry
+            self._listen(actor.room_id)
+        entry.used_at = now
+        return entry
+
+    def _application(self, entry: _Entry, actor: Actor, request: HTTPServerRequest) -> Application:
+        origin = self.context.links.origin(request)
+        key = (actor, origin)
+        application = entry.applications.get(key)
+        if application is None:
+            application = make_application(
+                actor,
+                origin=origin,
+                secure=self.context.links.is_secure(request),
+                context=self.context,
+                server_settings=self._server_settings,
+                own_settings=entry.settings,
+            )
+            while len(entry.applications) >= _MAX_ORIGINS:
+                entry.applications.pop(next(iter(entry.applications)))
+            entry.applications[key] = application
+        return application
+
+    def _as_the_browser_sees_it(self, request: HTTPServerRequest) -> None:
+        """Give handlers the host of the address bar: they compare it with a page's Origin."""
+        links = self.context.links
+        request.protocol = "https" if links.is_secure(request) else "http"
+        request.host = links.host(request)
+        request.headers["Host"] = request.host
+
+    def _watch(self, entry: _Entry, request: HTTPServerRequest) -> None:
+        stream = getattr(request.connection, "stream", None)
+        entry.sockets = {s for s in entry.sockets if not s.closed()}
+        if isinstance(stream, IOStream):
+            entry.sockets.add(stream)
+
+    def _drop_idle(self, now: float) -> None:
+        for seat_id, entry in list(self._entries.items()):
+            open_sockets = any(not s.closed() for s in entry.sockets)
+            if not open_sockets and now - entry.used_at > self.context.options.idle_s:
+                self._drop(seat_id)
+
+    def _drop(self, seat_id: str) -> None:
+        entry = self._entries.pop(seat_id, None)
+        if entry is None:
+            return
+        for stream in entry.sockets:
+            stream.close()
+        if all(other.room_id != entry.room_id for other in self._entries.values()):
+            unsubscribe = self._topics.pop(entry.room_id, None)
+            if unsubscribe is not None:
+                unsubscribe()
+
+    # -- closing
+
+    def _listen(self, room_id: str) -> None:
+        if room_id in self._topics:
+            return
+        self._topics[room_id] = self.context.services.bus.subscribe(
+            room_topic(room_id), lambda message: self._heard(room_id, message)
+        )
+
+    def _heard(self, room_id: str, message: Message) -> None:
+        """Close the doors of a closed seat or a deleted room; sockets say why, first."""
+        if message["type"] == "seat_closed":
+            self._close_later([message["seat_id"]])
+        elif message["type"] == "deleted":
+            self._close_later([s for s, e in self._entries.items() if e.room_id == room_id])
+
+    def _close_later(self, seat_ids: list[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._close(seat_ids))
+        self._closings.add(task)
+        task.add_done_callback(self._closings.discard)
+
+    async def _close(self, seat_ids: list[str]) -> None:
+        await asyncio.sleep(_CLOSE_AFTER_S)
+        for seat_id in seat_ids:
+            self._drop(seat_id)
+
+
+class _DoorDelegate(HTTPMessageDelegate):
+    """One request on its way in: waits for the seat, then hands everything on."""
+
+    def __init__(self, doors: Doors, request: HTTPServerRequest) -> None:
+        self._doors = doors
+        self._request = request
+        self._inner: HTTPMessageDelegate | None = None
+        self._left_bytes = 0
+        self._gone = False
+        self._refused = False
+
+    async def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> None:
+        try:
+            self._inner, self._left_bytes = await self._doors.delegate_of(self._request)
+            if _length(headers) > self._left_bytes:
+                self._refuse(TooLarge("This request is too large."))
+        except InterviewError as error:
+            self._refuse(error)
+        except Exception:
+            log.exception("The door failed for %s %s", self._request.method, self._request.path)
+            self._refuse(InterviewError("The server failed to answer this."))
+        if self._gone or self._inner is None:
+            return
+        waiting = self._inner.headers_received(start_line, headers)
+        if waiting is not None:
+            await waiting
+
+    def data_received(self, chunk: bytes) -> Any:
+        self._left_bytes -= len(chunk)
+        streams = getattr(self._inner, "stream_request_body", False)
+        if self._left_bytes < 0 and not self._refused and not streams:
+            self._refuse(TooLarge("This request is too large."))
+        if self._refused:
+            return None
+        return self._inner.data_received(chunk) if self._inner else None
+
+    def finish(self) -> None:
+        if self._inner is not None:
+            self._inner.finish()
+
+    def on_connection_close(self) -> None:
+        self._gone = True
+        if self._inner is not None:
+            self._inner.on_connection_close()
+
+    def _refuse(self, error: InterviewError) -> None:
+        self._refused = True
+        self._inner = self._doors.refusal(self._request, error)
+
+
+def _length(headers: HTTPHeaders) -> int:
+    length = headers.get("Content-Length", "0")
+    return int(length) if length.isdigit() else 0

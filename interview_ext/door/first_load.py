@@ -1,0 +1,72 @@
+"""Which static files JupyterLab's page asks for, so that the lobby can fetch them before.
+
+JupyterLab loads some 120 chunks whose names only its own loader knows. They are
+learned from the pages that load: the host's, usually, before the candidate's. What was
+learned is kept beside the store, under the digest of the set of files, so that a restart or
+a host whose browser has everything already changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tornado.httputil import HTTPServerRequest
+
+from interview_ext.door.assets import Assets
+
+log = logging.getLogger(__name__)
+
+_LEARNED_KINDS = {"script", "style"}
+_LAB_PAGE = re.compile(r"/(lab|doc)(/|$)")
+_VERSION = re.compile(r"^v=[0-9a-f]{1,64}$")
+_MAX_FILES = 250
+
+
+class FirstLoad:
+    """The files of a first load. Made once; asked by the static files and the lobby."""
+
+    def __init__(self, assets: Assets, *, folder: Path | None) -> None:
+        self._assets = assets
+        self._file = folder / f"first-load-{assets.digest}.json" if folder else None
+        self._paths: dict[str, None] = {assets.main_script: None}
+        if self._file is not None and self._file.is_file():
+            self._load(self._file)
+
+    def note(self, request: HTTPServerRequest, path: str) -> None:
+        """Learn from a page of JupyterLab that loads the asset at `path`."""
+        if _VERSION.match(request.query):
+            path = f"{path}?{request.query}"  # to the browser's cache it is another address
+        if path in self._paths or len(self._paths) >= _MAX_FILES:
+            return
+        page = urlsplit(request.headers.get("Referer", "")).path
+        kind = request.headers.get("Sec-Fetch-Dest")
+        if kind in _LEARNED_KINDS and _LAB_PAGE.search(page):
+            self._paths[path] = None
+
+    def urls(self) -> list[str]:
+        """Return the URL paths to fetch ahead, in the order in which they were asked for."""
+        return [self._assets.url_path + path for path in self._paths]
+
+    def save(self) -> None:
+        """Keep what was learned. Blocks for the time of one small write."""
+        if self._file is None or len(self._paths) < 2:
+            return
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write_text(json.dumps(list(self._paths)), "utf-8")
+        except OSError as error:
+            log.warning("The list of first-load files could not be kept: %s", error)
+
+    def _load(self, file: Path) -> None:
+        try:
+            paths = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            log.warning("%s could not be read and will be learned again: %s", file, error)
+            return
+        for path in paths[:_MAX_FILES]:
+            if isinstance(path, str) and self._assets.get(path.partition("?")[0]) is not None:
+                self._paths[path] = None

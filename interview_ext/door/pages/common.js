@@ -1,0 +1,136 @@
+// What the small pages share. No framework: they have to be there before anything else is.
+
+/** What the server put into the page. */
+export const page = JSON.parse(document.getElementById('page').textContent);
+
+export const byId = id => document.getElementById(id);
+
+/** An error with what happened and what to do about it. */
+export class Refused extends Error {
+  constructor(status, { code = '', message = 'The server did not answer.', hint = '' } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+/** Ask the server for JSON; throw `Refused` for every answer that is an error. */
+export async function ask(path, { method = 'GET', body } = {}) {
+  const headers = { Accept: 'application/json' };
+  if (method !== 'GET') {
+    headers['Content-Type'] = 'application/json';
+    headers['X-XSRFToken'] = cookie('_xsrf');
+  }
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+  } catch {
+    throw new Refused(0, {
+      message: 'The server cannot be reached.',
+      hint: 'Check your connection and try again.'
+    });
+  }
+  const data = await answer.json().catch(() => ({}));
+  if (!answer.ok) {
+    throw new Refused(answer.status, data.error);
+  }
+  return data;
+}
+
+/** The first cookie of that name: the one with the longest path, which is this door's. */
+function cookie(name) {
+  const pair = document.cookie.split('; ').find(text => text.startsWith(`${name}=`));
+  return pair ? pair.slice(name.length + 1) : '';
+}
+
+/** Show an error where screen readers announce it. */
+export function showProblem(error) {
+  const place = byId('problem');
+  place.replaceChildren(...[error.message, error.hint].filter(Boolean).map(paragraph));
+  place.hidden = false;
+}
+
+function paragraph(text) {
+  const element = document.createElement('p');
+  element.textContent = text;
+  return element;
+}
+
+export function when(date) {
+  return new Intl.DateTimeFormat(undefined, {
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+    hour: 'numeric',
+    minute: '2-digit',
+    timeZoneName: 'short'
+  }).format(date);
+}
+
+export function duration(seconds) {
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const rest = minutes % 60;
+  const parts = [];
+  if (hours) {
+    parts.push(`${hours} ${hours === 1 ? 'hour' : 'hours'}`);
+  }
+  if (rest || !hours) {
+    parts.push(`${rest} ${rest === 1 ? 'minute' : 'minutes'}`);
+  }
+  return parts.join(' ');
+}
+
+/** How long until a moment, the way a person says it; seconds only in the last ten minutes. */
+export function until(date, now = Date.now()) {
+  const seconds = Math.max(0, Math.ceil((date - now) / 1000));
+  if (seconds < 600) {
+    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} min`;
+  }
+  const days = Math.floor(seconds / 86400);
+  if (days >= 2) {
+    return `${days} days`;
+  }
+  return duration(seconds);
+}
+
+export const ROLES = {
+  host: 'Host',
+  interviewer: 'Interviewer',
+  observer: 'Observer',
+  candidate: 'Candidate'
+};
+
+/** The room's policy in plain words. */
+export function showTerms(list, policy) {
+  const terms = [
+    [
+      true,
+      'Your work is kept.',
+      'Edits, the cells you run, their results and messages, each with time and name. At the end you get your own copy and the list.'
+    ],
+    policy.recording
+      ? [true, 'Sound and picture are recorded.', 'You see when it is on.']
+      : [false, 'Sound and picture are not recorded.', ''],
+    policy.signals
+      ? [true, 'Signals are recorded,', 'such as leaving the page or pasting. You see each of them.']
+      : [false, 'No signals are recorded,', 'such as leaving the page or pasting.'],
+    policy.assistant
+      ? [true, 'An assistant may be used.', 'Both sides see what you ask it.']
+      : [false, 'There is no built-in assistant.', '']
+  ];
+  if (policy.branch) {
+    terms.push([true, 'You may think in private.', 'A branch of your own is not watched until you share it.']);
+  }
+  list.replaceChildren(
+    ...terms.map(([on, head, rest]) => {
+      const item = document.createElement('li');
+      const strong = document.createElement('strong');
+      strong.textContent = head;
+      item.className = on ? 'on' : '';
+      item.append(strong, ` ${rest}`);
+      return item;
+    })
+  );
+}

@@ -1,0 +1,113 @@
+// The end: one's own copy, and the whole list of what was recorded.
+
+import { ask, byId, page, showProblem } from './common.js';
+
+const TRUST = { observed: 'seen by the server', reported: 'reported', inferred: 'inferred' };
+const PAGE_SIZE = 500;
+
+const SENTENCES = {
+  'room.created': () => 'The interview was created',
+  'room.changed': p => `Changed: ${(p.fields ?? []).join(', ')}`,
+  'room.state': p => `The interview became ${p.to}`,
+  'room.ending': () => 'The end was announced',
+  'room.ending_called_off': () => 'The announced end was called off',
+  'invite.created': () => 'An invitation was made',
+  'invite.revoked': () => 'An invitation was withdrawn',
+  'participant.waiting': p => (p.another_device ? 'Waited in the lobby with another device' : 'Waited in the lobby'),
+  'participant.admitted': p => `${p.name || 'Somebody'} was let in`,
+  'participant.declined': p => `${p.name || 'Somebody'} was not let in`,
+  'participant.removed': p => `${p.name || 'Somebody'} was taken out`,
+  'participant.arrived': p => (p.lobby ? 'Came to the lobby' : 'Came into the room'),
+  'participant.left': p => (p.lobby ? 'Left the lobby' : 'Left the room'),
+  chat: p => `Wrote: ${p.text}`,
+  'access.refused': p => `Was refused: ${p.what}`
+};
+
+function sentence(event) {
+  if (event.payload === null) {
+    return 'Erased';
+  }
+  const say = SENTENCES[event.kind];
+  if (say) {
+    return say(event.payload);
+  }
+  const words = event.kind.replace(/[._]/g, ' ');
+  return words[0].toUpperCase() + words.slice(1);
+}
+
+async function readEvents() {
+  const events = [];
+  for (;;) {
+    const after = events.at(-1)?.seq ?? 0;
+    const part = await ask(`${page.apiPath}/timeline?after=${after}&limit=${PAGE_SIZE}`);
+    events.push(...part.events);
+    if (part.events.length < PAGE_SIZE) {
+      return events;
+    }
+  }
+}
+
+function cell(text) {
+  const element = document.createElement('td');
+  element.textContent = text;
+  return element;
+}
+
+function showEvents(events, names) {
+  const time = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'medium' });
+  byId('events').replaceChildren(
+    ...events.map(event => {
+      const row = document.createElement('tr');
+      row.append(
+        cell(time.format(new Date(event.at))),
+        cell(sentence(event)),
+        cell(names.get(event.actor) ?? (event.actor === 'server' ? 'The server' : '–')),
+        cell(TRUST[event.trust] ?? event.trust)
+      );
+      return row;
+    })
+  );
+  byId('count').textContent = `${events.length} ${events.length === 1 ? 'entry' : 'entries'}`;
+}
+
+function offerDownload(events) {
+  const button = byId('save');
+  button.hidden = false;
+  button.addEventListener('click', () => {
+    const blob = new Blob([JSON.stringify({ events }, null, 2)], { type: 'application/json' });
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(blob);
+    link.download = 'what-was-recorded.json';
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+function showCopies() {
+  byId('no-copies').hidden = page.copies.length > 0;
+  byId('copies').replaceChildren(
+    ...page.copies.map(({ id, path }) => {
+      const item = document.createElement('li');
+      const link = document.createElement('a');
+      link.className = 'button';
+      link.href = `${page.apiPath}/documents/${id}/copy`;
+      link.download = path;
+      link.textContent = `Download ${path}`;
+      item.append(link);
+      return item;
+    })
+  );
+}
+
+showCopies();
+try {
+  const [events, { participants }] = await Promise.all([
+    readEvents(),
+    ask(`${page.apiPath}/participants`)
+  ]);
+  const names = new Map(participants.map(p => [p.id, p.you ? `${p.name} (you)` : p.name]));
+  showEvents(events, names);
+  offerDownload(events);
+} catch (error) {
+  showProblem(error);
+}

@@ -1,0 +1,225 @@
+// The lobby: says how things stand, and goes into the room by itself.
+
+import { ROLES, Refused, ask, byId, page, showProblem, showTerms, until, when } from './common.js';
+import { prefetch } from './prefetch.js';
+
+const OVER = ['ended', 'archived'];
+const MAX_PAUSE_MS = 15_000;
+const CLOSINGS = {
+  'declined by the host': 'The host cannot let you in now.',
+  'moved to another device': 'You have moved to another device.',
+  'invite revoked': 'Your invitation has been withdrawn.',
+  'removed by the host': 'You have been taken out of this interview.',
+  'room deleted': 'This interview has been cancelled.'
+};
+let room = null;
+let people = [];
+let stopped = false;
+let skew = 0; // ms by which the server's clock is ahead of this one
+
+function say(headline, detail = '', mood = '') {
+  // Only when it changes: screen readers announce every change
+  if (byId('headline').textContent !== headline) {
+    byId('headline').textContent = headline;
+  }
+  byId('detail').textContent = detail;
+  byId('waiting').className = `waiting ${mood}`;
+}
+
+function stop(headline, detail) {
+  stopped = true;
+  byId('chat').hidden = true;
+  connection('', '');
+  say(headline, detail, 'still');
+  document.title = headline;
+}
+
+function stopClosed(reason, otherwise = 'Your place in this lobby was closed.') {
+  stop(
+    CLOSINGS[reason] ?? otherwise,
+    'Open your invite link again if this was a mistake, or ask the person who invited you.'
+  );
+}
+
+function connection(kind, text) {
+  byId('connection').className = kind;
+  byId('connection').hidden = !text;
+  byId('connection-text').textContent = text;
+}
+
+function showRoom() {
+  byId('when').textContent = when(new Date(room.starts_at));
+  showTerms(byId('terms'), room.policy);
+}
+
+function showState() {
+  if (stopped || !room) {
+    return;
+  }
+  if (OVER.includes(room.state)) {
+    stop('This interview has ended.', 'If you expected it to go on, ask the person who invited you.');
+    return;
+  }
+  const hosts = people.filter(p => p.role === 'host' || p.role === 'interviewer');
+  const here = hosts.filter(p => p.present).map(p => p.name);
+  const name = room.host_name || 'Your host';
+  say(
+    `${name} has been told that you are here.`,
+    here.length
+      ? `${here.join(' and ')} ${here.length > 1 ? 'are' : 'is'} in the room and will let you in. This page goes on by itself.`
+      : 'You will be let in as soon as they come. This page goes on by itself; you may leave it open.'
+  );
+}
+
+function showPeople() {
+  byId('people').replaceChildren(
+    ...people.map(person => {
+      const item = document.createElement('li');
+      const face = document.createElement('span');
+      const text = document.createElement('span');
+      const note = document.createElement('span');
+      const name = person.name || 'Not named yet';
+      face.className = 'face';
+      face.ariaHidden = 'true';
+      face.textContent = [...name][0].toUpperCase();
+      // A style attribute is refused by this page's policy; the property is not.
+      face.style.background = person.colour;
+      note.className = 'soft';
+      const where = person.you ? 'you' : person.present ? 'here' : 'not here yet';
+      note.textContent = `${ROLES[person.role]}, ${where}`;
+      text.append(name, document.createElement('br'), note);
+      item.append(face, text);
+      return item;
+    })
+  );
+}
+
+function showLine(event) {
+  const item = document.createElement('p');
+  const name = document.createElement('b');
+  name.textContent = event.actor === page.participantId ? 'You' : String(event.payload?.name ?? '');
+  item.append(name, `: ${event.payload?.text ?? ''}`);
+  byId('lines').append(item);
+  item.scrollIntoView({ block: 'nearest' });
+}
+
+function tick() {
+  if (!room || stopped) {
+    return;
+  }
+  const start = new Date(room.starts_at);
+  const now = Date.now() + skew;
+  const early = start > now;
+  byId('countdown-label').textContent = early ? 'Starts in' : 'Start';
+  byId('countdown').textContent = early ? until(start, now) : 'any moment now';
+}
+
+function go() {
+  if (stopped) {
+    return;
+  }
+  stopped = true;
+  say('You have been let in. Opening the notebook…', '', 'in');
+  document.title = 'You have been let in';
+  location.replace(page.doorPath);
+}
+
+/** Ask how things stand; the socket's messages only say that something has changed. */
+async function check() {
+  try {
+    room = await ask(page.apiPath);
+  } catch (error) {
+    if (error instanceof Refused && [401, 403, 404].includes(error.status)) {
+      const reason = Object.keys(CLOSINGS).find(known => error.message.includes(known));
+      stopClosed(reason, error.message);
+    }
+    return;
+  }
+  if (room.me.admitted && (room.me.actions.includes('document:read') || OVER.includes(room.state))) {
+    go();
+    return;
+  }
+  showRoom();
+  showState();
+}
+
+const handlers = {
+  hello(message) {
+    skew = new Date(message.server_time) - Date.now();
+    people = message.participants;
+    showPeople();
+    return check();
+  },
+  room: check,
+  participants(message) {
+    people = message.participants;
+    showPeople();
+    return check();
+  },
+  event({ event }) {
+    if (event.kind === 'chat') {
+      showLine(event);
+    }
+  },
+  seat_closed({ reason }) {
+    stopClosed(reason);
+  }
+};
+
+function connect(pause = 1000) {
+  if (stopped) {
+    return;
+  }
+  const address = new URL(`${page.apiPath}/events`, location.href);
+  address.protocol = address.protocol.replace('http', 'ws');
+  const socket = new WebSocket(address);
+  let opened = false;
+  const pings = setInterval(() => {
+    if (socket.readyState === WebSocket.OPEN) {
+      socket.send(JSON.stringify({ type: 'ping' }));
+    }
+  }, 25_000);
+  socket.onopen = () => {
+    opened = true;
+    connection('on', 'Connected');
+  };
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    void handlers[message.type]?.(message);
+  };
+  socket.onclose = async () => {
+    clearInterval(pings);
+    if (stopped) {
+      return;
+    }
+    connection('off', 'Reconnecting… your place is kept');
+    await check();
+    const wait = opened ? 1000 : pause;
+    setTimeout(() => connect(Math.min(MAX_PAUSE_MS, wait * 2)), wait * (0.75 + Math.random() / 2));
+  };
+}
+
+async function send(event) {
+  event.preventDefault();
+  const text = byId('line').value.trim();
+  if (!text) {
+    return;
+  }
+  byId('problem').hidden = true;
+  try {
+    await ask(`${page.apiPath}/chat`, { method: 'POST', body: { text } });
+    byId('line').value = '';
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+byId('chat').addEventListener('submit', send);
+setInterval(tick, 1000);
+await check();
+tick();
+connect();
+void prefetch(page.prefetch, done => {
+  byId('prefetch').textContent =
+    done < 1 ? `Getting the notebook ready: ${Math.floor(done * 100)} %` : 'The notebook is ready to open.';
+});

@@ -1,0 +1,340 @@
+"""The one kernel of a room: its life, and its messages to whoever listens.
+
+The id and the listeners stay when the process behind them is replaced, so a page's kernel
+socket outlives restarts and deaths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from interview_ext.errors import InterviewError, SandboxGone
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, KernelLauncher
+from interview_ext.execution.wire import Incoming, KernelWire
+from interview_ext.rooms.ids import Clock, now
+from interview_ext.rooms.model import Room
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 60.0
+"""From a started sandbox to a kernel that answers: 0.6 s usually, 4 s with eight at once."""
+MAX_COMMS = 10_000
+"""Open comms remembered; the oldest is forgotten first."""
+
+LANGUAGE_INFO: dict[str, Any] = {
+    "name": "python",
+    "mimetype": "text/x-python",
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "pygments_lexer": "ipython3",
+    "nbconvert_exporter": "python",
+    "file_extension": ".py",
+}
+INFO_BEFORE_START: dict[str, Any] = {
+    "status": "ok",
+    "protocol_version": "5.3",
+    "implementation": "ipython",
+    "implementation_version": "",
+    "language_info": LANGUAGE_INFO,
+    "banner": "",
+    "help_links": [],
+    "debugger": False,
+}
+"""What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
+
+
+_NOT_OFFERED: dict[str, Any] = {"status": "ok", "debugger": False, "supported_features": []}
+"""Debugger and subshells would need control messages that pages may not send."""
+
+
+class Owner(Protocol):
+    """Whoever leads the room's runs; told first."""
+
+    def kernel_started(self) -> None:
+        """A fresh process answers."""
+
+    def kernel_message(self, message: Incoming) -> None:
+        """Something came from the kernel."""
+
+    def kernel_ended(self, death: KernelDeath) -> None:
+        """The process is gone; the last messages have been told."""
+
+    def kernel_changed(self) -> None:
+        """The state is another one; not told of each change between ready and busy."""
+
+
+class Listener(Protocol):
+    """A page's kernel socket."""
+
+    def kernel_message(self, message: Incoming) -> None:
+        """Something came from the kernel."""
+
+    def kernel_ended(self) -> None:
+        """No answer will come any more to what was asked."""
+
+
+class RoomKernel:
+    """The kernel of one room.
+
+    Attributes
+    ----------
+    id, name:
+        As Jupyter's kernel list shows them; the id stays for the room's life.
+    state:
+        ``off``, ``starting``, ``ready``, ``busy`` or ``dead``.
+    death:
+        Why the last process ended, until the next one runs.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        *,
+        launcher: KernelLauncher,
+        files: Files,
+        owner: Owner,
+        clock: Clock = now,
+    ) -> None:
+        self.id = str(uuid.uuid4())
+        self.name = launcher.kernel_name(room.profile)
+        self.room_id = room.id
+        self.state = "off"
+        self.last_activity: datetime = clock()
+        self.death: KernelDeath | None = None
+        self.died_at: datetime | None = None
+        self.info: dict[str, Any] = INFO_BEFORE_START
+        self._room = room
+        self._launcher = launcher
+        self._files = files
+        self._owner = owner
+        self._clock = clock
+        self._listeners: list[Listener] = []
+        self._comms: dict[str, str] = {}
+        self._handle: KernelHandle | None = None
+        self._wire: KernelWire | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    # -- what the door shows
+
+    @property
+    def execution_state(self) -> str:
+        """The state in Jupyter's words. Never ``dead``: pages would drop the kernel for good."""
+        return {"starting": "starting", "busy": "busy"}.get(self.state, "idle")
+
+    @property
+    def comms(self) -> Mapping[str, str]:
+        """Open comms by id, with the names of their targets."""
+        return self._comms
+
+    # -- life
+
+    async def start(self) -> None:
+        """Return when a kernel answers, starting one if there is none.
+
+        Raises
+        ------
+        SandboxError
+        """
+        if self._starting is None or self._starting.done():
+            self._starting = asyncio.create_task(self._start_if_none(), name="kernel start")
+            self._starting.add_done_callback(_retrieve)
+        # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
+        await asyncio.shield(self._starting)
+
+    async def restart(self) -> None:
+        """Replace the process; the owner is told of the old one's end first."""
+        async with self._lock:
+            await self._end(KernelDeath(reason="restarted", detail="Somebody restarted it."))
+            await self._start()
+
+    async def stop(self, reason: str) -> None:
+        """End the process, if there is one, for good."""
+        async with self._lock:
+            await self._end(KernelDeath(reason=reason))
+            self._set("off")
+
+    async def interrupt(self) -> None:
+        """Interrupt what runs; nothing if nothing does."""
+        if self._handle is not None:
+            await self._handle.interrupt()
+
+    async def usage(self) -> Mapping[str, float] | None:
+        """What the sandbox uses now, or None."""
+        return None if self._handle is None else await self._handle.usage()
+
+    # -- messages
+
+    @property
+    def connections(self) -> int:
+        """Pages that listen now."""
+        return len(self._listeners)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of each message, until `leave`."""
+        self._listeners.append(listener)
+
+    def leave(self, listener: Listener) -> None:
+        """Tell `listener` no more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is connected."""
+        return self._wire is not None
+
+    def send(
+        self,
+        channel: str,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        parent: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Send a message of the server's own; lost if no process is connected."""
+        if self._wire is not None:
+            self._wire.send(
+                channel, msg_type, content, msg_id=msg_id, parent=parent, metadata=metadata
+            )
+
+    def send_parts(self, channel: str, parts: list[bytes]) -> None:
+        """Send a page's message; lost if no process is connected."""
+        if self._wire is not None:
+            self.last_activity = self._clock()
+            self._wire.send_parts(channel, parts)
+
+    def tell_pages(
+        self, msg_type: str, content: dict[str, Any], parent: dict[str, Any] | None = None
+    ) -> None:
+        """Send an iopub message of the server's own to all pages."""
+        if self._wire is not None:
+            message = self._wire.own_frame(msg_type, content, parent or {})
+            self._tell(message)
+
+    # -- inside
+
+    async def _start_if_none(self) -> None:
+        async with self._lock:
+            if self._wire is None:
+                await self._start()
+
+    async def _start(self) -> None:
+        self._set("starting")
+        handle: KernelHandle | None = None
+        try:
+            handle = await self._launcher.launch(self._room, kernel_id=self.id, files=self._files)
+            wire = KernelWire(handle.connection, self._on_message)
+            self._wire = wire
+            self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
+        except BaseException:
+            wire_left, self._wire = self._wire, None
+            self._set("dead" if self.death else "off")
+            if wire_left is not None:
+                await wire_left.close()
+            if handle is not None:
+                await handle.stop()
+            raise
+        self._handle = handle
+        self.death = self.died_at = None
+        self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
+        self._owner.kernel_started()
+        self._set("ready")
+
+    async def _wait(self, handle: KernelHandle) -> None:
+        death = await handle.wait()
+        if self._wire is not None:
+            await self._wire.settle()
+        async with self._lock:
+            if self._handle is handle:
+                self._watch = None
+                self.died_at = self._clock()
+                await self._end(death)
+                self.death = death
+                self._set("dead")
+
+    async def _end(self, death: KernelDeath) -> None:
+        """Take the present process away and tell the owner and the pages."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
+        for comm_id in list(self._comms):
+            self.tell_pages("comm_close", {"comm_id": comm_id, "data": {}})
+        self._comms.clear()
+        self.tell_pages("status", {"execution_state": "idle"})
+        wire, self._wire = self._wire, None
+        self._owner.kernel_ended(death)
+        for listener in list(self._listeners):
+            listener.kernel_ended()
+        if wire is not None:
+            await wire.close()
+        try:
+            await handle.stop()
+        except InterviewError as error:
+            log.warning("the kernel of room %s was not stopped: %s", self.room_id, error.message)
+
+    def _on_message(self, message: Incoming) -> None:
+        self.last_activity = self._clock()
+        if message.channel == "iopub":
+            self._follow(message)
+        self._owner.kernel_message(message)
+        self._tell(message)
+
+    def _tell(self, message: Incoming) -> None:
+        for listener in list(self._listeners):
+            listener.kernel_message(message)
+
+    def _follow(self, message: Incoming) -> None:
+        comm_id = message.content.get("comm_id")
+        if message.msg_type == "status" and self.state in ("ready", "busy"):
+            # Not told to the owner: a slider's drag alone would tell it 50 times a second.
+            busy = message.content.get("execution_state") == "busy"
+            self.state = "busy" if busy else "ready"
+        elif message.msg_type == "comm_close" and isinstance(comm_id, str):
+            self._comms.pop(comm_id, None)
+        elif message.msg_type == "comm_open" and isinstance(comm_id, str):
+            self._comms[comm_id] = str(message.content.get("target_name"))
+            if len(self._comms) > MAX_COMMS:
+                self._comms.pop(next(iter(self._comms)))
+
+    def _set(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            self._owner.kernel_changed()
+
+
+async def _opened(wire: KernelWire, handle: KernelHandle) -> dict[str, Any]:
+    """Return the kernel's info; do not wait for a process that has ended meanwhile."""
+    opening = asyncio.ensure_future(wire.open(START_TIMEOUT_S))
+    ending = asyncio.ensure_future(handle.wait())
+    try:
+        await asyncio.wait({opening, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if opening.done():
+            return opening.result()
+        death = ending.result()
+        raise SandboxGone(
+            f"The kernel ended while it started: {death.reason}.",
+            reason=death.reason,
+            hint="Run the cell again.",
+        )
+    finally:
+        for task in (opening, ending):
+            task.cancel()
+        await asyncio.gather(opening, ending, return_exceptions=True)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    """Take a failure that nobody waits for any more; the next start shows it again."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,147 @@
+"""Kernels through jupyter_client and the sandbox's provisioner, and through nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, cast
+
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+
+from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError
+from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle
+from interview_ext.rooms.model import Room
+
+log = logging.getLogger(__name__)
+
+PROVISIONER = "interview-docker-provisioner"
+KERNEL_NAME = "interview-{profile}"
+
+
+class _Provisioner(Protocol):
+    """What is used of the sandbox's provisioner beyond jupyter_client's base class."""
+
+    death: Any
+    """None, or why it ended: `reason` and `detail`."""
+
+    async def wait(self) -> int | None: ...
+
+    async def stats(self) -> Any:
+        """None, or `memory_bytes`, `cpu`, `pids` and `limits`."""
+
+
+class SandboxKernel:
+    """A kernel in its sandbox. Made by `SandboxLauncher`."""
+
+    def __init__(self, manager: AsyncKernelManager) -> None:
+        self._manager = manager
+        self._provisioner = cast(_Provisioner, manager.provisioner)
+
+    @property
+    def connection(self) -> Mapping[str, Any]:
+        """See `KernelHandle`."""
+        return cast(Mapping[str, Any], self._manager.get_connection_info())
+
+    async def wait(self) -> KernelDeath:
+        """See `KernelHandle`."""
+        await self._provisioner.wait()
+        death = self._provisioner.death
+        if death is None:
+            return KernelDeath(reason="crash")
+        return KernelDeath(reason=str(death.reason), detail=str(death.detail))
+
+    async def interrupt(self) -> None:
+        """See `KernelHandle`."""
+        await self._manager.interrupt_kernel()
+
+    async def stop(self) -> None:
+        """See `KernelHandle`."""
+        await self._manager.shutdown_kernel(now=True)
+
+    async def usage(self) -> Mapping[str, float] | None:
+        """See `KernelHandle`."""
+        try:
+            used = await self._provisioner.stats()
+        except SandboxError:
+            return None
+        if used is None:
+            return None
+        return {"memory_bytes": used.memory_bytes, "cpu": used.cpu, "pids": used.pids}
+
+
+class SandboxLauncher:
+    """Starts kernels in sandboxes. Made once by ``app.py``.
+
+    Parameters
+    ----------
+    request:
+        Makes what the provisioner takes as its ``interview`` argument: which sandboxes, whose
+        room, which files.
+    engine:
+        Whether an engine answers.
+    limits:
+        What a kernel of a profile may use.
+    specs:
+        Where kernelspecs are found.
+    """
+
+    def __init__(
+        self,
+        *,
+        request: Callable[[Room, Files], object],
+        engine: Callable[[], Awaitable[EngineState]],
+        limits: Callable[[str], Mapping[str, float]],
+        specs: KernelSpecManager | None = None,
+    ) -> None:
+        self._request = request
+        self._engine = engine
+        self._limits = limits
+        self._specs = specs or KernelSpecManager()
+
+    def kernel_name(self, profile: str) -> str:
+        """See `KernelLauncher`."""
+        return KERNEL_NAME.format(profile=profile)
+
+    def limits(self, profile: str) -> Mapping[str, float]:
+        """See `KernelLauncher`."""
+        return self._limits(profile)
+
+    async def engine(self) -> EngineState:
+        """See `KernelLauncher`."""
+        return await self._engine()
+
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+        """See `KernelLauncher`."""
+        name = self.kernel_name(room.profile)
+        self._check_spec(name)
+        manager = AsyncKernelManager(
+            kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
+        )
+        try:
+            await manager.start_kernel(interview=self._request(room, files))
+        except InterviewError:
+            await manager.shutdown_kernel(now=True)
+            raise
+        except Exception as error:
+            await manager.shutdown_kernel(now=True)
+            log.exception("the kernel of room %s could not be started", room.id)
+            raise SandboxError(
+                "The sandbox could not be started.", hint="Run the cell again; tell the host."
+            ) from error
+        return SandboxKernel(manager)
+
+    def _check_spec(self, name: str) -> None:
+        """Candidates' code runs on no kernel but a sandboxed one, whatever is installed."""
+        try:
+            metadata = self._specs.get_kernel_spec(name).metadata
+        except NoSuchKernel:
+            raise EngineUnavailable(
+                f"The kernelspec {name} is not installed.",
+                hint="Install the package again; it brings the kernelspec.",
+            ) from None
+        if metadata.get("kernel_provisioner", {}).get("provisioner_name") != PROVISIONER:
+            raise EngineUnavailable(
+                f"The kernelspec {name} does not run in a sandbox, so it is not used.",
+                hint=f"Remove the kernelspec of that name that hides ours ({PROVISIONER}).",
+            )

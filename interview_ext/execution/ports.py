@@ -1,0 +1,136 @@
+"""What running cells needs from the other parts, as small Protocols. ``app.py`` fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jupyter_ydoc import YNotebook
+
+from interview_ext.rooms.actor import Actor
+from interview_ext.rooms.model import DataFile, Document, Room, Run
+from interview_ext.rooms.roles import Action
+
+
+class RunDocument(Protocol):
+    """One shared notebook. The server's edits are ordinary transactions on it."""
+
+    @property
+    def document(self) -> Document: ...
+
+    @property
+    def ydoc(self) -> YNotebook: ...
+
+    @property
+    def log_seq(self) -> int:
+        """Last committed position in the document's log."""
+
+    async def wait_for(self, predicate: Callable[[], bool], timeout_s: float) -> bool:
+        """Whether `predicate` came true; it is asked again after each applied update."""
+
+    async def committed(self) -> None:
+        """Return when all edits made so far, the server's own included, are in the log."""
+
+
+class RunDocuments(Protocol):
+    """Opens shared documents."""
+
+    async def open(self, document: Document) -> RunDocument: ...
+
+
+class RoomAccess(Protocol):
+    """Says who may do what; `rooms.service.Rooms` is it."""
+
+    async def get(self, room_id: str) -> Room: ...
+
+    async def check(self, actor: Actor, action: Action) -> Room: ...
+
+    async def document(self, actor: Actor, document_id: str) -> tuple[Room, Document, bool]: ...
+
+    async def refused(self, actor: Actor, what: str) -> None: ...
+
+
+class ExecutionStore(Protocol):
+    """Run records, and what a room's kernel is given; every `rooms.ports.Store` is it."""
+
+    async def save_run(self, run: Run) -> None: ...
+
+    async def get_run(self, run_id: str) -> Run | None: ...
+
+    async def list_runs(self, room_id: str) -> list[Run]: ...
+
+    async def list_open_rooms(self) -> list[Room]: ...
+
+    async def list_documents(self, room_id: str) -> list[Document]: ...
+
+    async def list_data_files(self, room_id: str) -> list[DataFile]: ...
+
+    async def read_content(self, digest: str) -> bytes: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelDeath:
+    """Why a kernel ended. `reason` is two words for the candidate, `detail` one sentence."""
+
+    reason: str
+    detail: str = ""
+
+
+class KernelHandle(Protocol):
+    """One started kernel process in its sandbox."""
+
+    @property
+    def connection(self) -> Mapping[str, Any]:
+        """Transport, address, ports and key, as in a Jupyter connection file."""
+
+    async def wait(self) -> KernelDeath:
+        """Return when the kernel has ended, however that came about."""
+
+    async def interrupt(self) -> None:
+        """Interrupt what it runs."""
+
+    async def stop(self) -> None:
+        """End it at once and give back all it had; no error if it has ended."""
+
+    async def usage(self) -> Mapping[str, float] | None:
+        """``memory_bytes``, ``cpu`` (cores), ``pids`` as of now, or None if unknown."""
+
+
+Files = Callable[[], Awaitable[Mapping[str, bytes]]]
+"""Reads what has to stand below a kernel's working folder before its first cell."""
+
+
+class EngineState(Protocol):
+    """Whether kernels can be started; `problem` and `hint` say why not."""
+
+    @property
+    def available(self) -> bool: ...
+
+    @property
+    def problem(self) -> str: ...
+
+    @property
+    def hint(self) -> str: ...
+
+
+class KernelLauncher(Protocol):
+    """Starts kernels of a room's profile, in sandboxes only."""
+
+    def kernel_name(self, profile: str) -> str:
+        """Name of the kernelspec of that profile."""
+
+    def limits(self, profile: str) -> Mapping[str, float]:
+        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``pids`` and more."""
+
+    async def engine(self) -> EngineState:
+        """Whether a kernel could be started now; never raises."""
+
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+        """Start a kernel.
+
+        Raises
+        ------
+        SandboxError
+            Such as `EngineUnavailable` or `ImageMissing`.
+        """

@@ -1,0 +1,357 @@
+"""The runs of one room: their queue, one after another, and the kernel they run on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from dataclasses import replace
+from typing import Any
+
+from interview_ext.errors import InterviewError, TooManyRequests
+from interview_ext.execution.intake import Intake
+from interview_ext.execution.items import Item
+from interview_ext.execution.kernels import RoomKernel
+from interview_ext.execution.ports import ExecutionStore, Files, KernelDeath, KernelLauncher
+from interview_ext.execution.records import InputRequest, run_body
+from interview_ext.execution.wire import Incoming
+from interview_ext.rooms.ids import Clock, now
+from interview_ext.rooms.model import EVERYONE, Room, RunState
+from interview_ext.rooms.ports import Bus, Recorder, room_topic
+
+log = logging.getLogger(__name__)
+
+MAX_QUEUE = 200
+"""Runs that may wait: "run all" of a very long notebook."""
+QUIET_S = 1.0
+"""After the reply, a run ends without its ``idle`` once it has been silent this long."""
+COMMIT_TIMEOUT_S = 5.0
+"""How long the end of a run waits for its outputs to be committed before it is told."""
+INSIST_S = (0.0, 3.0, 3.0)
+"""Pauses before each interrupt: libraries swallow one now and then."""
+GIVE_UP_S = 4.0
+
+_NOT_REACTING = (
+    "\n[This cell does not react to being interrupted. Restart the kernel to stop it; "
+    "all variables will be gone.]\n"
+)
+_UNRECORDED = "the run could not be recorded"
+
+
+class RoomRunner:
+    """One room's queue and kernel. Made by `service` when the room first needs them.
+
+    Attributes
+    ----------
+    turns:
+        For each person, whose turn it is among their own requests.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        *,
+        launcher: KernelLauncher,
+        files: Files,
+        store: ExecutionStore,
+        bus: Bus,
+        timeline: Recorder,
+        clock: Clock = now,
+    ) -> None:
+        self._room_id = room.id
+        self._store = store
+        self._bus = bus
+        self._timeline = timeline
+        self._clock = clock
+        self.turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._closed = False
+        self.kernel = RoomKernel(room, launcher=launcher, files=files, owner=self, clock=clock)
+        self._intake = Intake(self.kernel, publish=self._publish)
+        self._queue: deque[Item] = deque()
+        self._more = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- life
+
+    def start(self) -> None:
+        self._intake.start()
+        self._worker = asyncio.create_task(self._work(), name=f"runs of {self._room_id}")
+
+    async def stop(self, reason: str) -> None:
+        """End what runs with `reason`, clear the queue, end the kernel."""
+        self._closed = True
+        await self.clear()
+        current = self._intake.current
+        if current is not None and not current.sent:
+            current.end(RunState.DIED, reason)
+        await self.kernel.stop(reason)
+        if current is not None:
+            current.end(RunState.DIED, reason)
+            await current.finished.wait()
+        await self._cancel_tasks()
+        await self._intake.stop()
+
+    async def _cancel_tasks(self) -> None:
+        tasks = [*self._tasks, *([self._worker] if self._worker else [])]
+        self._worker = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # -- what people ask
+
+    async def accept(self, item: Item) -> None:
+        """Record a run and queue it.
+
+        Raises
+        ------
+        TooManyRequests
+            Too many wait already.
+        """
+        if len(self._queue) >= MAX_QUEUE:
+            raise TooManyRequests("Too many cells are waiting to run in this interview.")
+        await self._save(item, "run.accepted")
+        if self._closed:
+            await self._drop(item)
+            return
+        item.cell.set_running()
+        self._queue.append(item)
+        self._more.set()
+
+    async def interrupt(self, run_id: str | None) -> None:
+        """Interrupt the run, or what runs now; what waits behind it is cleared.
+
+        A run that waits is taken out of the queue, alone.
+        """
+        waiting = next((item for item in self._queue if item.run.id == run_id), None)
+        if waiting is not None:
+            self._queue.remove(waiting)
+            await self._drop(waiting)
+            return
+        current = self._intake.current
+        if current is None or (run_id is not None and current.run.id != run_id):
+            return
+        current.interrupted = True
+        if current.sent:
+            self._spawn(self._insist(current))
+        else:
+            current.end(RunState.INTERRUPTED)
+        await self.clear()
+
+    async def restart(self) -> None:
+        """Replace the kernel process.
+
+        Raises
+        ------
+        SandboxError
+        """
+        await self.clear()
+        current = self._intake.current
+        if current is not None and not current.sent:
+            current.end(RunState.CLEARED)
+        await self.kernel.restart()
+
+    async def clear(self) -> None:
+        """Empty the queue: none of it will run."""
+        while self._queue:
+            await self._drop(self._queue.popleft())
+
+    @property
+    def pending_input(self) -> InputRequest | None:
+        """What the running cell asks for, if it does."""
+        return self._intake.pending_input
+
+    def answer(self, run_id: str, value: str) -> None:
+        """Answer the running cell's question.
+
+        Raises
+        ------
+        Conflict
+            It asks nothing (any more).
+        """
+        self._intake.answer(run_id, value)
+
+    # -- what the kernel tells (see kernels.Owner)
+
+    def kernel_started(self) -> None:
+        """See `kernels.Owner`."""
+        self._intake.kernel_started()
+
+    def kernel_changed(self) -> None:
+        """See `kernels.Owner`."""
+        death = self.kernel.death
+        self._publish(
+            {
+                "type": "sandbox",
+                "state": self.kernel.state,
+                "death": None if death is None else vars(death),
+            }
+        )
+
+    def kernel_ended(self, death: KernelDeath) -> None:
+        """See `kernels.Owner`."""
+        self._spawn(self._record_death(death))
+        self._intake.kernel_ended(death)
+
+    def kernel_message(self, message: Incoming) -> None:
+        """See `kernels.Owner`."""
+        self._intake.take(message)
+
+    # -- one run after another
+
+    async def _work(self) -> None:
+        while True:
+            while not self._queue:
+                self._more.clear()
+                await self._more.wait()
+            item = self._intake.current = self._queue.popleft()
+            try:
+                state = await self._run(item)
+                if state is not RunState.DONE:
+                    await self.clear()
+            except InterviewError as error:  # the store's: the queue must go on
+                log.warning("run %s was not recorded: %s", item.run.id, error.message)
+                self._abandon(item)
+            except Exception:  # one run's failure must not end the room's queue
+                log.exception("run %s failed", item.run.id)
+                self._abandon(item)
+            finally:
+                self._intake.current = None
+                item.finished.set()
+
+    async def _run(self, item: Item) -> RunState:
+        failure = await self._started()
+        if item.ending is None:
+            self._intake.begin(item)
+        if failure is not None:
+            self._intake.refuse(item, failure)
+            item.end(RunState.ERROR, failure.code)
+        if item.ending is None:
+            item.run = replace(item.run, state=RunState.RUNNING, started_at=self._clock())
+            await self._save(item, "run.started")
+        if item.ending is None and not item.interrupted:
+            self._send(item)
+            await self._ended(item)
+        return await self._finish(item)
+
+    async def _started(self) -> InterviewError | None:
+        try:
+            await self.kernel.start()
+        except InterviewError as error:
+            return error
+        return None
+
+    def _send(self, item: Item) -> None:
+        item.sent = True
+        content = {
+            "code": item.source,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": True,
+            # The queue is ours: what waits here is cleared here.
+            "stop_on_error": False,
+        }
+        self.kernel.send(
+            "shell",
+            "execute_request",
+            content,
+            msg_id=item.run.id,
+            metadata={"cellId": item.run.cell_id},
+        )
+        if not self.kernel.running:
+            item.end(RunState.DIED, "crash")
+
+    async def _ended(self, item: Item) -> None:
+        """Wait for the reply, then for all output: up to ``idle``, or a silence if it was lost."""
+        await item.replied.wait()
+        while not item.idle.is_set():
+            heard = item.heard
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await item.idle.wait()
+            except TimeoutError:
+                if item.heard == heard:
+                    return
+
+    async def _finish(self, item: Item) -> RunState:
+        digest = self._intake.finish(item)
+        state, death = item.outcome()
+        item.run = replace(
+            item.run,
+            state=state,
+            execution_count=item.execution_count(),
+            output_digest=digest,
+            ended_at=self._clock(),
+            death=death,
+        )
+        await self._commit(item)
+        await self._save(item, "run.ended")
+        return state
+
+    async def _commit(self, item: Item) -> None:
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await item.cell.document.committed()
+        except (TimeoutError, InterviewError):
+            log.warning("outputs of run %s are not committed yet", item.run.id)
+
+    def _abandon(self, item: Item) -> None:
+        """Tell the room that a run has ended whose end could not be stored."""
+        item.cell.end(None)
+        item.run = replace(
+            item.run, state=RunState.INTERRUPTED, ended_at=self._clock(), death=_UNRECORDED
+        )
+        self._publish({"type": "run", "run": run_body(item.run)})
+
+    async def _drop(self, item: Item) -> None:
+        item.cell.end(None)
+        item.run = replace(item.run, state=RunState.CLEARED, ended_at=self._clock())
+        await self._save(item, "run.ended")
+
+    # -- the rest
+
+    async def _insist(self, item: Item) -> None:
+        for pause_s in INSIST_S:
+            await asyncio.sleep(pause_s)
+            if self._intake.current is not item or item.replied.is_set():
+                return
+            await self.kernel.interrupt()
+        await asyncio.sleep(GIVE_UP_S)
+        if self._intake.current is item and not item.replied.is_set():
+            self._intake.remark(item, _NOT_REACTING)
+
+    async def _record_death(self, death: KernelDeath) -> None:
+        try:
+            await self._timeline.record(
+                self._room_id,
+                "sandbox.ended",
+                actor="server",
+                audience=EVERYONE,
+                payload={"reason": death.reason, "detail": death.detail},
+            )
+        except InterviewError as error:
+            log.warning("a kernel's end was not recorded: %s", error.message)
+
+    async def _save(self, item: Item, kind: str) -> None:
+        """Store the record, put it onto the timeline, and tell the room."""
+        run = item.run
+        await self._store.save_run(run)
+        body = run_body(run)
+        await self._timeline.record(
+            self._room_id,
+            kind,
+            actor=run.by if kind == "run.accepted" else "server",
+            audience=item.audience,
+            payload=body,
+        )
+        self._publish({"type": "run", "run": body})
+
+    def _publish(self, message: dict[str, Any]) -> None:
+        self._bus.publish(room_topic(self._room_id), message)
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,341 @@
+"""Running cells: who may, what exactly, and where it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from interview_ext.errors import (
+    BadRequest,
+    EngineUnavailable,
+    Forbidden,
+    InterviewError,
+    NotFound,
+    SourceMismatch,
+    TooManyRequests,
+)
+from interview_ext.execution.cells import Cell, source_digest
+from interview_ext.execution.items import Item
+from interview_ext.execution.kernels import RoomKernel
+from interview_ext.execution.ports import (
+    EngineState,
+    ExecutionStore,
+    KernelLauncher,
+    RoomAccess,
+    RunDocument,
+    RunDocuments,
+)
+from interview_ext.execution.records import UNFINISHED, InputRequest, SandboxStatus
+from interview_ext.execution.recovery import end_unfinished
+from interview_ext.execution.runner import RoomRunner
+from interview_ext.rooms.actor import Actor
+from interview_ext.rooms.ids import Clock, new_id, now
+from interview_ext.rooms.model import EVERYONE, Document, Room, Run
+from interview_ext.rooms.ports import Bus, Recorder
+from interview_ext.rooms.roles import Action, may_read
+
+log = logging.getLogger(__name__)
+
+SOURCE_WAIT_S = 2.0
+"""How long a run waits for the keystrokes before it, which travel on another socket."""
+MAX_FREEZING = 20
+"""Requests of one person that may wait for keystrokes at once: each hashes the cell at every
+keystroke. A page of ours has one at a time."""
+MAX_ANSWER = 64 * 1024
+"""Characters of an answer to ``input()``."""
+ENGINE_MEMORY_S = 5.0
+"""How long what an engine said is shown: every page asks, at every change of the sandbox."""
+DATA_FOLDER = "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frozen:
+    """A cell's source at the moment it was what the page showed."""
+
+    source: str
+    log_seq: int
+
+
+class Executions:
+    """All runs of this server. Made once by ``app.py``."""
+
+    def __init__(
+        self,
+        *,
+        rooms: RoomAccess,
+        documents: RunDocuments,
+        launcher: KernelLauncher,
+        store: ExecutionStore,
+        bus: Bus,
+        timeline: Recorder,
+        clock: Clock = now,
+    ) -> None:
+        self._rooms = rooms
+        self._documents = documents
+        self._launcher = launcher
+        self._store = store
+        self._bus = bus
+        self._timeline = timeline
+        self._clock = clock
+        self._runners: dict[str, RoomRunner] = {}
+        self._engine: tuple[float, EngineState] | None = None
+        self._started = asyncio.Event()
+        self._freezing: Counter[str] = Counter()
+
+    # -- life
+
+    async def start(self) -> None:
+        """End the runs that the last stop of the server cut off; from then on, take new ones."""
+        await end_unfinished(
+            store=self._store,
+            documents=self._documents,
+            timeline=self._timeline,
+            clock=self._clock,
+        )
+        self._started.set()
+
+    async def stop(self) -> None:
+        """End all runs and kernels."""
+        await self._end([*self._runners], "the server was stopped")
+
+    async def close_room(self, room_id: str) -> None:
+        """End the runs and the kernel of a room that has ended or is deleted."""
+        await self._end([room_id], "the interview has ended")
+
+    async def warm(self, room: Room) -> None:
+        """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
+        await self._started.wait()
+        try:
+            await self._runner(room).kernel.start()
+        except InterviewError as error:
+            log.warning("the kernel of room %s is not ready: %s", room.id, error.message)
+
+    # -- runs
+
+    async def submit(
+        self, actor: Actor, *, document_id: str, cell_id: str, source_sha256: str
+    ) -> Run:
+        """Accept a run of the cell whose source the page showed.
+
+        Raises
+        ------
+        Forbidden, RoomNotLive, NotFound
+            The actor may not run this cell.
+        SourceMismatch
+            The server's copy of the cell has not become what the page showed.
+        EngineUnavailable
+            Nothing can run now.
+        TooManyRequests
+            Too many runs wait.
+        """
+        room, document = await self._may_run(actor, document_id)
+        # Pages come back while the server still ends the runs that its last stop cut off.
+        await self._started.wait()
+        runner = self._runner(room)
+        shared = await self._documents.open(document)
+        cell = Cell(shared, cell_id)
+        if self._freezing[actor.id] >= MAX_FREEZING:
+            raise TooManyRequests("Too many runs wait for what you have typed.")
+        self._freezing[actor.id] += 1
+        # Before its turn: by then the page may show something else, and the document too.
+        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256))
+        try:
+            # One person's requests one after another: a cell that is still on its way must not
+            # be overtaken by the next one of "run all". Others are not held up.
+            async with runner.turns[actor.id]:
+                if not runner.kernel.running:
+                    await self._check_engine()
+                frozen = await freezing
+                await self._may_run(actor, document_id)  # the wait may have outlived the right
+                return await self._accept(actor, runner, cell, frozen)
+        finally:
+            self._freezing[actor.id] -= 1
+            freezing.cancel()
+            await asyncio.gather(freezing, return_exceptions=True)
+
+    async def runs(self, actor: Actor) -> list[Run]:
+        """Return the runs in documents that the actor may read, in the order of acceptance."""
+        room = await self._rooms.check(actor, Action.DOCUMENT_READ)
+        documents = await self._store.list_documents(room.id)
+        shown = {d.id for d in documents if may_read(actor.role, room, d)}
+        return [r for r in await self._store.list_runs(room.id) if r.document_id in shown]
+
+    async def run(self, actor: Actor, run_id: str) -> Run:
+        """Return one run; `NotFound` if it does not exist for the actor."""
+        await self._rooms.check(actor, Action.DOCUMENT_READ)
+        run = await self._store.get_run(run_id)
+        if run is None or run.room_id != actor.room_id:
+            raise NotFound("There is no such run in this interview.")
+        await self._rooms.document(actor, run.document_id)
+        return run
+
+    async def interrupt(self, actor: Actor, run_id: str | None = None) -> None:
+        """Interrupt a run, or whatever runs now; an ended run is left as it is."""
+        room = await self._rooms.check(actor, Action.RUN)
+        if run_id is not None and (await self.run(actor, run_id)).state not in UNFINISHED:
+            return
+        if room.id in self._runners:
+            await self._note(room, "run.interrupt", actor, {"run": run_id})
+            await self._runners[room.id].interrupt(run_id)
+
+    async def restart(self, actor: Actor) -> None:
+        """Replace the room's kernel by a fresh one.
+
+        Raises
+        ------
+        SandboxError
+        """
+        room = await self._rooms.check(actor, Action.RUN)
+        await self._started.wait()
+        await self._check_engine()
+        await self._note(room, "sandbox.restart", actor, {})
+        await self._runner(room).restart()
+
+    async def answer(self, actor: Actor, run_id: str, value: str) -> None:
+        """Answer the `input()` of the running cell.
+
+        Raises
+        ------
+        Conflict
+            It is not waiting for an answer (any more).
+        """
+        room = await self._rooms.check(actor, Action.RUN)
+        await self.run(actor, run_id)
+        if len(value) > MAX_ANSWER or "\n" in value:
+            raise BadRequest(f"An answer is one line of at most {MAX_ANSWER} characters.")
+        self._runner(room).answer(run_id, value)
+        await self._note(room, "run.answer", actor, {"run": run_id, "characters": len(value)})
+
+    def pending_input(self, room_id: str) -> InputRequest | None:
+        """Return what a cell of the room asks for now, if one does."""
+        runner = self._runners.get(room_id)
+        return None if runner is None else runner.pending_input
+
+    # -- the sandbox
+
+    async def kernel(self, actor: Actor) -> RoomKernel:
+        """Return the room's kernel, running or not, for whoever may watch it."""
+        room = await self._rooms.check(actor, Action.KERNEL_WATCH)
+        return self._runner(room).kernel
+
+    async def sandbox(self, actor: Actor) -> SandboxStatus:
+        """Return the sandbox's state, usage, limits and last death."""
+        room = await self._rooms.check(actor, Action.KERNEL_WATCH)
+        runner = self._runners.get(room.id)
+        kernel = None if runner is None else runner.kernel
+        engine = await self._engine_state(fresh=False)
+        return SandboxStatus(
+            state="off" if kernel is None else kernel.state,
+            profile=room.profile,
+            kernel_id=None if kernel is None else kernel.id,
+            limits=self._launcher.limits(room.profile),
+            usage=None if kernel is None else await kernel.usage(),
+            death=None if kernel is None else _death(kernel),
+            engine={
+                "available": engine.available,
+                "message": engine.problem,
+                "hint": engine.hint,
+            },
+        )
+
+    # -- inside
+
+    async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: _Frozen) -> Run:
+        document = cell.document.document
+        run = Run(
+            id=new_id("run"),
+            room_id=document.room_id,
+            document_id=document.id,
+            cell_id=cell.cell_id,
+            source_digest=source_digest(frozen.source),
+            log_seq=frozen.log_seq,
+            by=actor.id,
+            accepted_at=self._clock(),
+        )
+        await runner.accept(Item.of(run, cell, frozen.source))
+        return run
+
+    async def _may_run(self, actor: Actor, document_id: str) -> tuple[Room, Document]:
+        await self._rooms.check(actor, Action.RUN)
+        room, document, writable = await self._rooms.document(actor, document_id)
+        if document.kind != "notebook":
+            raise BadRequest("Only cells of a notebook can be run.")
+        if not writable:
+            raise Forbidden("You cannot run cells of a notebook that you cannot edit.")
+        return room, document
+
+    async def _engine_state(self, *, fresh: bool) -> EngineState:
+        """Return whether an engine answers, at most `ENGINE_MEMORY_S` old unless fresh."""
+        at = asyncio.get_running_loop().time()
+        if fresh or self._engine is None or at - self._engine[0] > ENGINE_MEMORY_S:
+            self._engine = (at, await self._launcher.engine())
+        return self._engine[1]
+
+    async def _check_engine(self) -> None:
+        engine = await self._engine_state(fresh=True)
+        if not engine.available:
+            raise EngineUnavailable(
+                engine.problem or "No container engine answers.", hint=engine.hint or None
+            )
+
+    async def _note(self, room: Room, kind: str, actor: Actor, payload: dict[str, Any]) -> None:
+        await self._timeline.record(
+            room.id, kind, actor=actor.id, audience=EVERYONE, payload=payload
+        )
+
+    def _runner(self, room: Room) -> RoomRunner:
+        if room.id not in self._runners:
+            runner = RoomRunner(
+                room,
+                launcher=self._launcher,
+                files=lambda: self._data_files(room.id),
+                store=self._store,
+                bus=self._bus,
+                timeline=self._timeline,
+                clock=self._clock,
+            )
+            runner.start()
+            self._runners[room.id] = runner
+        return self._runners[room.id]
+
+    async def _data_files(self, room_id: str) -> Mapping[str, bytes]:
+        return {
+            f"{DATA_FOLDER}/{file.path}": await self._store.read_content(file.digest)
+            for file in await self._store.list_data_files(room_id)
+        }
+
+    async def _end(self, room_ids: list[str], reason: str) -> None:
+        ending = [self._runners.pop(room_id, None) for room_id in room_ids]
+        await asyncio.gather(*(runner.stop(reason) for runner in ending if runner is not None))
+
+
+async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str) -> _Frozen:
+    """Wait until the cell's source has the digest, and take it at that very moment."""
+    found: list[_Frozen] = []
+
+    def matches() -> bool:
+        source = cell.source()
+        if source is None or source_digest(source) != source_sha256:
+            return False
+        found.append(_Frozen(source=source, log_seq=shared.log_seq))
+        return True
+
+    if not await shared.wait_for(matches, SOURCE_WAIT_S):
+        if cell.source() is None:
+            raise NotFound("There is no such code cell in this notebook.")
+        raise SourceMismatch("The server's copy of this cell is not what your page shows.")
+    return found[-1]
+
+
+def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:
+    if kernel.death is None or kernel.died_at is None:
+        return None
+    return {
+        "reason": kernel.death.reason,
+        "detail": kernel.death.detail,
+        "at": kernel.died_at.isoformat(),
+    }

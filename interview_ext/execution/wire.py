@@ -1,0 +1,281 @@
+"""The sockets of one started kernel: draining them, and sending.
+
+The readers only drain. Parsing and everything after it is the pump's, a task of its
+own, so that a flood of output never backs up into the kernel, which would then drop
+messages: a half-millisecond hook in a reader loses a quarter of 20,000 lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import zmq
+import zmq.asyncio
+from jupyter_client.session import DELIM, Session
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+
+from interview_ext.errors import SandboxError
+from interview_ext.rooms.ids import new_id
+
+log = logging.getLogger(__name__)
+
+RECEIVE_MESSAGES = 100_000
+"""Messages ØMQ holds for us (its own default of 1,000 drops output at once when this
+process pauses); the sandbox's relay bounds their bytes."""
+MAX_BACKLOG_BYTES = 64 * 1024 * 1024
+"""Messages read and not yet handled; beyond it the readers wait."""
+BURST = 50
+"""Messages handled before others get their turn on the event loop: about 5 ms."""
+NUDGE_S = 0.1
+SETTLE_S = 0.2
+"""How long a dead kernel's last messages are waited for."""
+
+CHANNELS = ("shell", "iopub", "stdin", "control")
+
+
+class Incoming:
+    """One message from the kernel. Its frame for pages is made once for all of them."""
+
+    def __init__(self, channel: str, message: Mapping[str, Any], parts: Sequence[bytes]) -> None:
+        self.channel = channel
+        self.msg_type: str = message["header"]["msg_type"]
+        self.header: dict[str, Any] = message["header"]
+        self.parent: dict[str, Any] = message["parent_header"]
+        self.content: dict[str, Any] = message["content"]
+        self._parts = parts
+
+    @property
+    def parent_id(self) -> str:
+        found = self.parent.get("msg_id", "")
+        return found if isinstance(found, str) else ""
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The message as ``v1.kernel.websocket.jupyter.org`` sends it."""
+        return cast(
+            bytes,
+            serialize_msg_to_ws_v1(self._parts, self.channel),  # type: ignore[no-untyped-call]
+        )
+
+
+class KernelWire:
+    """Connected to one kernel process from `open` to `close`.
+
+    Parameters
+    ----------
+    connection:
+        As in a Jupyter connection file.
+    on_message:
+        Called with each message in the order it came.
+    """
+
+    def __init__(
+        self, connection: Mapping[str, Any], on_message: Callable[[Incoming], None]
+    ) -> None:
+        key = connection["key"]
+        self._connection = connection
+        self._on_message = on_message
+        self._session = Session(
+            key=key if isinstance(key, bytes) else str(key).encode(),
+            signature_scheme=str(connection.get("signature_scheme") or "hmac-sha256"),
+        )
+        self._context = zmq.asyncio.Context()
+        self._sockets: dict[str, zmq.asyncio.Socket] = {}
+        self._backlog: deque[tuple[str, list[bytes]]] = deque()
+        self._backlog_bytes = 0
+        self._more = asyncio.Event()
+        self._worked_off = asyncio.Event()
+        self._space = asyncio.Event()
+        self._space.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._info: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._heard_iopub: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def open(self, timeout_s: float) -> dict[str, Any]:
+        """Connect, and return the kernel's info once it answers and iopub is heard.
+
+        Raises
+        ------
+        SandboxError
+            It did not within `timeout_s`.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connect_all()
+                answered = (self._info, self._heard_iopub)
+                while not all(sign.done() for sign in answered):
+                    self.send("shell", "kernel_info_request", {}, msg_id=new_id("srv"))
+                    await asyncio.wait(answered, timeout=NUDGE_S)
+        except TimeoutError:
+            await self.close()
+            raise SandboxError(
+                "The kernel did not start in time.", hint="Run the cell again."
+            ) from None
+        except BaseException:
+            await self.close()
+            raise
+        return self._info.result()
+
+    async def _connect_all(self) -> None:
+        """Connect all channels; return when the kernel could ask on stdin.
+
+        A kernel silently drops what it asks of somebody whose stdin it does not know yet.
+        """
+        for channel in CHANNELS:
+            self._sockets[channel] = self._make_socket(channel, self._session.bsession)
+        stdin = self._sockets["stdin"]
+        shaken = stdin.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        for channel, socket in self._sockets.items():
+            socket.connect(_url(self._connection, channel))
+            self._start(self._read(channel, socket), f"kernel {channel}")
+        self._start(self._pump(), "kernel messages")
+        try:
+            await shaken.recv_multipart()
+        finally:
+            stdin.disable_monitor()
+            shaken.close(linger=0)
+
+    async def settle(self) -> None:
+        """Let the last messages of a kernel that has ended come in."""
+        await asyncio.sleep(SETTLE_S)
+        if self._backlog:
+            await self._worked_off.wait()
+
+    async def close(self) -> None:
+        """Disconnect."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for socket in self._sockets.values():
+            socket.close(linger=0)
+        self._sockets.clear()
+        self._context.term()
+
+    def send(
+        self,
+        channel: str,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        msg_id: str,
+        parent: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Send a message of the server's own."""
+        session = self._session
+        header = session.msg_header(msg_type)
+        header["msg_id"] = msg_id
+        pack = session.pack
+        self.send_parts(
+            channel, [pack(header), pack(parent or {}), pack(metadata or {}), pack(content)]
+        )
+
+    def send_parts(self, channel: str, parts: list[bytes]) -> None:
+        """Send header, parent header, metadata, content and buffers, signed."""
+        socket = self._sockets.get(channel)
+        if socket is None:
+            return
+        # Not by `Session.send_raw`: it sends past the asyncio socket, and ØMQ's one signal that
+        # something can be read is then lost if it comes during the send.
+        message = [DELIM, self._session.sign(parts[:4]), *parts]
+        sent = cast(asyncio.Future[Any], socket.send_multipart(message, flags=zmq.NOBLOCK))
+        if sent.exception() is not None:
+            log.warning("a %s message was dropped: the kernel takes none", channel)
+
+    def own_frame(self, msg_type: str, content: dict[str, Any], parent: dict[str, Any]) -> Incoming:
+        """Make an iopub message of the server's own, for pages."""
+        message = self._session.msg(msg_type, content=content, parent=parent)
+        pack = self._session.pack
+        names = ("header", "parent_header", "metadata", "content")
+        return Incoming("iopub", message, [pack(message[name]) for name in names])
+
+    def _make_socket(self, channel: str, identity: bytes) -> zmq.asyncio.Socket:
+        kind = zmq.SUB if channel == "iopub" else zmq.DEALER
+        socket = self._context.socket(kind)
+        socket.linger = 0
+        socket.rcvhwm = RECEIVE_MESSAGES
+        if kind == zmq.SUB:
+            socket.subscribe(b"")
+        else:
+            socket.identity = identity
+        secret, public = (self._connection.get(f"curve_{n}key") for n in ("secret", "public"))
+        if secret and public:
+            socket.curve_secretkey = _as_bytes(secret)
+            socket.curve_publickey = socket.curve_serverkey = _as_bytes(public)
+        return socket
+
+    def _start(self, work: Any, name: str) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def _read(self, channel: str, socket: zmq.asyncio.Socket) -> None:
+        since_turn = 0
+        while True:
+            parts = await socket.recv_multipart()
+            self._backlog.append((channel, parts))
+            self._backlog_bytes += sum(map(len, parts))
+            self._more.set()
+            since_turn += 1
+            if since_turn % BURST == 0:
+                await asyncio.sleep(0)
+            if self._backlog_bytes > MAX_BACKLOG_BYTES:
+                self._space.clear()
+                await self._space.wait()
+
+    async def _pump(self) -> None:
+        handled = 0
+        while True:
+            self._worked_off.set()
+            await self._more.wait()
+            self._more.clear()
+            self._worked_off.clear()
+            while self._backlog:
+                channel, parts = self._backlog.popleft()
+                self._backlog_bytes -= sum(map(len, parts))
+                if self._backlog_bytes <= MAX_BACKLOG_BYTES // 2:
+                    self._space.set()
+                self._handle(channel, parts)
+                handled += 1
+                if handled % BURST == 0:
+                    await asyncio.sleep(0)
+
+    def _handle(self, channel: str, parts: list[bytes]) -> None:
+        try:
+            _, rest = self._session.feed_identities(parts)
+            message = self._session.deserialize(rest)
+            incoming = Incoming(channel, _checked(message), cast(list[bytes], rest[1:]))
+        except Exception:  # hostile code writes these: anything may be in them
+            log.debug("a malformed %s message was dropped", channel, exc_info=True)
+            return
+        if channel == "iopub" and not self._heard_iopub.done():
+            self._heard_iopub.set_result(None)
+        if incoming.msg_type == "kernel_info_reply" and not self._info.done():
+            self._info.set_result(incoming.content)
+        try:
+            self._on_message(incoming)
+        except Exception:
+            log.exception("a %s message could not be handled", incoming.msg_type)
+
+
+def _checked(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in ("header", "parent_header", "content"):
+        if not isinstance(message[name], dict):
+            raise TypeError(f"{name} is no object")
+    if not isinstance(message["header"].get("msg_type"), str):
+        raise TypeError("no message type")
+    return message
+
+
+def _url(connection: Mapping[str, Any], channel: str) -> str:
+    transport, ip = connection["transport"], connection["ip"]
+    port = connection[f"{channel}_port"]
+    return f"ipc://{ip}-{port}" if transport == "ipc" else f"{transport}://{ip}:{port}"
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()

@@ -1,0 +1,530 @@
+"""How people come into a room: invites, seats, the lobby, and the host's ticket."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from interview_ext.errors import (
+    BadRequest,
+    Conflict,
+    InviteInvalid,
+    NotFound,
+    SeatRequired,
+    TooManyRequests,
+)
+from interview_ext.rooms.actor import Actor, check_open
+from interview_ext.rooms.ids import Clock, digest, new_id, new_secret, now
+from interview_ext.rooms.model import (
+    EVERYONE,
+    Invite,
+    Participant,
+    Role,
+    Room,
+    RoomState,
+    Seat,
+    SeatClosing,
+    SeatState,
+)
+from interview_ext.rooms.palette import colour
+from interview_ext.rooms.ports import Bus, Store, host_topic, room_topic
+from interview_ext.rooms.presence import Presence
+from interview_ext.rooms.roles import Action
+from interview_ext.rooms.service import Rooms
+from interview_ext.rooms.timeline import Timeline
+
+MAX_NAME_CHARACTERS = 80
+MAX_PARTICIPANTS = 100
+MAX_WAITING_SEATS = 10
+"""Browsers that may wait for one participant's place at once. A leaked link fills this
+with strangers at worst; it never closes a seat that was admitted."""
+MIN_EXPIRY_S = 60
+MAX_EXPIRY_S = 90 * 24 * 3600
+TICKET_LIFE_S = 30
+_CACHED_SEATS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What an invite says before anybody joins by it."""
+
+    room: Room
+    participant: Participant
+    hosts: tuple[str, ...]
+    seated: bool
+    """This browser already holds the participant's seat."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A participant as the room sees them now.
+
+    `state` is ``invited``, ``waiting``, ``admitted`` or ``removed``; a person who is in
+    and waits with a second device is ``admitted`` with `waiting_since` set.
+    """
+
+    participant: Participant
+    state: str
+    present: bool
+    waiting_since: datetime | None
+
+
+class Admission:
+    """Invites, seats and the lobby of all rooms. Made once by ``app.py``."""
+
+    def __init__(
+        self,
+        *,
+        rooms: Rooms,
+        store: Store,
+        bus: Bus,
+        timeline: Timeline,
+        presence: Presence,
+        clock: Clock = now,
+    ) -> None:
+        self._rooms = rooms
+        self._store = store
+        self._bus = bus
+        self._timeline = timeline
+        self._presence = presence
+        self._clock = clock
+        self._seated: OrderedDict[str, Actor] = OrderedDict()
+        self._changes = 0
+        self._tickets: dict[str, tuple[str, str, datetime]] = {}
+
+    # -- invites
+
+    async def invite(
+        self, actor: Actor, *, role: Role, name: str, expires_in_s: int
+    ) -> tuple[Invite, Participant, str]:
+        """Make a participant and a link's token, which is returned here and never again."""
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        if role is Role.HOST:
+            raise BadRequest("A room has one host; invite an interviewer instead.")
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            raise Conflict(f"This interview is {room.state}; nobody can be invited any more.")
+        if not MIN_EXPIRY_S <= expires_in_s <= MAX_EXPIRY_S:
+            raise BadRequest(f"`expires_in` must be {MIN_EXPIRY_S} to {MAX_EXPIRY_S} seconds.")
+        people = await self._store.list_participants(room.id)
+        if len(people) >= MAX_PARTICIPANTS:
+            raise Conflict(f"An interview has at most {MAX_PARTICIPANTS} participants.")
+        at = self._clock()
+        person = Participant(
+            id=new_id("person"),
+            room_id=room.id,
+            role=role,
+            name=clean_name(name) if name else "",
+            colour=colour(len(people)),
+            created_at=at,
+        )
+        token = new_secret()
+        invite = Invite(
+            id=new_id("invite"),
+            room_id=room.id,
+            participant_id=person.id,
+            token_digest=digest(token),
+            created_at=at,
+            expires_at=at + timedelta(seconds=expires_in_s),
+        )
+        await self._store.add_participant(person)
+        await self._store.add_invite(invite)
+        await self._timeline.record(
+            room.id,
+            "invite.created",
+            actor=actor.id,
+            audience=person.id,
+            payload={"invite": invite.id, "role": role, "name": person.name},
+        )
+        self._tell_people(room.id)
+        return invite, person, token
+
+    async def invites(self, actor: Actor) -> list[tuple[Invite, Participant]]:
+        """Return the room's invites with whom they are for, oldest first."""
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        people = {p.id: p for p in await self._store.list_participants(room.id)}
+        invites = await self._store.list_invites(room.id)
+        return [(invite, people[invite.participant_id]) for invite in invites]
+
+    async def revoke(self, actor: Actor, invite_id: str) -> None:
+        """Make a link worthless and close every seat that came by it."""
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        invite = await self._store.get_invite(invite_id)
+        if invite is None or invite.room_id != room.id:
+            raise NotFound("There is no such invite in this interview.")
+        if invite.revoked_at is not None:
+            return
+        await self._store.revoke_invite(invite.id, self._clock())
+        seats = [s for s in await self._store.list_seats(room.id) if s.invite_id == invite.id]
+        await self._close(seats, SeatClosing.REVOKED)
+        await self._timeline.record(
+            room.id,
+            "invite.revoked",
+            actor=actor.id,
+            audience=invite.participant_id,
+            payload={"invite": invite.id},
+        )
+        self._tell_people(room.id)
+
+    # -- the way in
+
+    async def look(self, room_id: str, token: str, *, secrets: Sequence[str]) -> Look:
+        """Return what the landing page shows; changes nothing."""
+        room, person, _ = await self._valid(room_id, token)
+        people = await self._store.list_participants(room_id)
+        held = await self._held_seat(person, secrets)
+        return Look(
+            room=room,
+            participant=person,
+            hosts=tuple(p.name for p in people if p.role is Role.HOST),
+            seated=held is not None,
+        )
+
+    async def join(
+        self, room_id: str, *, token: str, name: str | None, secrets: Sequence[str]
+    ) -> tuple[Actor, str]:
+        """Redeem a link: the seat this browser holds already, or a new one that waits.
+
+        Parameters
+        ----------
+        name:
+            What the person wants to be called; None keeps the name they have.
+        secrets:
+            The seat cookies this browser sent.
+
+        Returns
+        -------
+        The actor and the seat's secret, for the cookie.
+        """
+        room, person, invite = await self._valid(room_id, token)
+        held = await self._held_seat(person, secrets)
+        if held is not None:
+            return held
+        seats = [s for s in await self._store.list_seats(room.id) if s.participant_id == person.id]
+        if not any(s.state is SeatState.ADMITTED for s in seats):
+            person = await self._named(person, name)
+        await self._make_place(person, [s for s in seats if s.state is SeatState.WAITING])
+        secret = new_secret()
+        seat = Seat(
+            id=new_id("seat"),
+            room_id=room.id,
+            participant_id=person.id,
+            secret_digest=digest(secret),
+            created_at=self._clock(),
+            invite_id=invite.id,
+        )
+        await self._store.add_seat(seat)
+        again = any(s.admitted_at is not None for s in seats)
+        await self._timeline.record(
+            room.id,
+            "participant.waiting",
+            actor=person.id,
+            audience=person.id,
+            payload={"name": person.name, "another_device": again},
+        )
+        self._tell_people(room.id)
+        self._bus.publish(
+            host_topic(room.owner),
+            {
+                "type": "waiting",
+                "room_id": room.id,
+                "title": room.title,
+                "participant_id": person.id,
+                "name": person.name,
+                "since": seat.created_at.isoformat(),
+            },
+        )
+        return Actor(participant=person, seat=seat), secret
+
+    async def ticket(self, actor: Actor) -> str:
+        """Return the secret with which the host's browser gets a seat, once, within 30 s."""
+        await self._rooms.check(actor, Action.ROOM_MANAGE)
+        at = self._clock()
+        self._tickets = {k: v for k, v in self._tickets.items() if v[2] > at}
+        secret = new_secret()
+        expires_at = at + timedelta(seconds=TICKET_LIFE_S)
+        self._tickets[digest(secret)] = (actor.room_id, actor.id, expires_at)
+        return secret
+
+    async def redeem_ticket(self, room_id: str, ticket: str) -> tuple[Actor, str]:
+        """Seat the host; their other seats stay, for a host may use two screens."""
+        entry = self._tickets.pop(digest(ticket), None)
+        if entry is None or entry[0] != room_id or entry[2] <= self._clock():
+            raise InviteInvalid(
+                "This way in has been used or is too old.",
+                hint="Press Enter room in the dashboard again.",
+            )
+        person = await self._store.get_participant(entry[1])
+        if person is None:
+            raise InviteInvalid("There is no such interview any more.")
+        room = await self._rooms.get(room_id)
+        secret = new_secret()
+        at = self._clock()
+        seat = Seat(
+            id=new_id("seat"),
+            room_id=room_id,
+            participant_id=person.id,
+            secret_digest=digest(secret),
+            created_at=at,
+            state=SeatState.ADMITTED,
+            admitted_at=at,
+        )
+        await self._store.add_seat(seat)
+        actor = Actor(participant=person, seat=seat)
+        if room.state is RoomState.SCHEDULED:
+            await self._rooms.set_state(actor, RoomState.LOBBY)
+        return actor, secret
+
+    async def seated(self, room_id: str, participant_id: str, secret: str | None) -> Actor:
+        """Return who holds a seat. Asked for every request and socket of a door.
+
+        Raises
+        ------
+        SeatRequired
+            There is none, or it is another participant's or another room's.
+        SeatClosed
+            There was; the message says why it was closed.
+        """
+        if not secret:
+            raise SeatRequired("You have no seat in this interview in this browser.")
+        key = digest(secret)
+        actor = self._seated.get(key)
+        if actor is None:
+            actor = await self._load_seat(key)
+        else:
+            self._seated.move_to_end(key)
+        if actor is None or actor.room_id != room_id or actor.id != participant_id:
+            raise SeatRequired("You have no seat in this interview in this browser.")
+        check_open(actor.seat)
+        return actor
+
+    # -- the lobby
+
+    async def people(self, actor: Actor) -> list[Person]:
+        """Return who is, or is to be, in the room.
+
+        Staff see everybody; others see themselves and who is or will be there with them.
+        """
+        room = await self._rooms.check(actor, Action.ROOM_READ)
+        seats = await self._store.list_seats(room.id)
+        people = [
+            self._person(participant, [s for s in seats if s.participant_id == participant.id])
+            for participant in await self._store.list_participants(room.id)
+        ]
+        if actor.role.is_staff and actor.admitted:
+            return people
+        return [
+            person if person.participant.id == actor.id else replace(person, waiting_since=None)
+            for person in people
+            if person.participant.id == actor.id
+            or (person.participant.role.is_staff and person.state != "removed")
+            or (person.state == "admitted" and actor.admitted)
+        ]
+
+    async def admit(self, actor: Actor, participant_id: str) -> Participant:
+        """Let in the browser that waits; an older seat of the same person is closed now.
+
+        Admitting a candidate before the interview has begun begins it.
+        """
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        person = await self._member(room, participant_id)
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            raise Conflict(f"This interview is {room.state}; nobody can be let in any more.")
+        seats = await self._open_seats(person)
+        waiting = [s for s in seats if s.state is SeatState.WAITING]
+        if not waiting:
+            raise Conflict(f"{person.name or 'This person'} is not waiting.")
+        here = [s for s in waiting if self._presence.seat_is_here(person.id, s.id)]
+        chosen = max(here or waiting, key=lambda s: s.created_at)
+        at = self._clock()
+        admitted = replace(chosen, state=SeatState.ADMITTED, admitted_at=at)
+        others = [
+            replace(s, state=SeatState.CLOSED, closed_at=at, closing=SeatClosing.MOVED)
+            for s in seats
+            if s.id != chosen.id
+        ]
+        await self._store.update_seats([admitted, *others])
+        self._forget([admitted, *others])
+        await self._timeline.record(
+            room.id,
+            "participant.admitted",
+            actor=actor.id,
+            audience=EVERYONE,
+            payload={"participant": person.id, "name": person.name, "moved": bool(others)},
+        )
+        if person.role is Role.CANDIDATE and room.state in (RoomState.SCHEDULED, RoomState.LOBBY):
+            await self._rooms.set_state(actor, RoomState.LIVE)
+        self._tell_closed(others)
+        self._bus.publish(
+            room_topic(room.id),
+            {"type": "admitted", "seat_id": chosen.id, "participant_id": person.id},
+        )
+        self._tell_people(room.id)
+        return person
+
+    async def decline(self, actor: Actor, participant_id: str) -> None:
+        """Send away who waits; somebody of that name who is already in stays."""
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        person = await self._member(room, participant_id)
+        seats = await self._open_seats(person)
+        await self._close([s for s in seats if s.state is SeatState.WAITING], SeatClosing.DECLINED)
+        await self._timeline.record(
+            room.id,
+            "participant.declined",
+            actor=actor.id,
+            audience=person.id,
+            payload={"participant": person.id, "name": person.name},
+        )
+        self._tell_people(room.id)
+
+    async def remove(self, actor: Actor, participant_id: str) -> None:
+        """Take somebody out for good: their seats close and their links stop working."""
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        person = await self._member(room, participant_id)
+        if person.role is Role.HOST:
+            raise Conflict("The host cannot be removed.")
+        at = self._clock()
+        await self._store.update_participant(replace(person, removed_at=at))
+        for invite in await self._store.list_invites(room.id):
+            if invite.participant_id == person.id and invite.revoked_at is None:
+                await self._store.revoke_invite(invite.id, at)
+        await self._close(await self._open_seats(person), SeatClosing.REMOVED)
+        await self._timeline.record(
+            room.id,
+            "participant.removed",
+            actor=actor.id,
+            audience=person.id,
+            payload={"participant": person.id, "name": person.name},
+        )
+        self._tell_people(room.id)
+
+    # -- inside
+
+    async def _valid(self, room_id: str, token: str) -> tuple[Room, Participant, Invite]:
+        invite = await self._store.find_invite(digest(token))
+        if invite is None or invite.room_id != room_id:
+            raise InviteInvalid("This link is not valid.")
+        if invite.revoked_at is not None:
+            raise InviteInvalid("This link has been withdrawn.")
+        if invite.expires_at <= self._clock():
+            raise InviteInvalid("This link has expired.")
+        person = await self._store.get_participant(invite.participant_id)
+        if person is None or person.removed_at is not None:
+            raise InviteInvalid("This link has been withdrawn.")
+        return await self._rooms.get(room_id), person, invite
+
+    async def _held_seat(
+        self, person: Participant, secrets: Sequence[str]
+    ) -> tuple[Actor, str] | None:
+        for secret in secrets:
+            seat = await self._store.find_seat(digest(secret))
+            if seat is None or seat.participant_id != person.id:
+                continue
+            if seat.state is not SeatState.CLOSED:
+                return Actor(participant=person, seat=seat), secret
+        return None
+
+    async def _named(self, person: Participant, name: str | None) -> Participant:
+        if name is None and not person.name:
+            raise BadRequest("Please say your name.", hint="Type the name the others will see.")
+        if name is None or name == person.name:
+            return person
+        person = replace(person, name=clean_name(name))
+        await self._store.update_participant(person)
+        return person
+
+    async def _make_place(self, person: Participant, waiting: Sequence[Seat]) -> None:
+        if len(waiting) < MAX_WAITING_SEATS:
+            return
+        away = [s for s in waiting if not self._presence.seat_is_here(person.id, s.id)]
+        if not away:
+            raise TooManyRequests("Too many browsers wait with this link already.")
+        await self._close([min(away, key=lambda s: s.created_at)], SeatClosing.LEFT)
+
+    async def _member(self, room: Room, participant_id: str) -> Participant:
+        person = await self._store.get_participant(participant_id)
+        if person is None or person.room_id != room.id or person.removed_at is not None:
+            raise NotFound("There is no such participant in this interview.")
+        return person
+
+    async def _open_seats(self, person: Participant) -> list[Seat]:
+        return [
+            seat
+            for seat in await self._store.list_seats(person.room_id)
+            if seat.participant_id == person.id and seat.state is not SeatState.CLOSED
+        ]
+
+    async def _close(self, seats: Sequence[Seat], closing: SeatClosing) -> None:
+        at = self._clock()
+        closed = [
+            replace(seat, state=SeatState.CLOSED, closed_at=at, closing=closing)
+            for seat in seats
+            if seat.state is not SeatState.CLOSED
+        ]
+        if closed:
+            await self._store.update_seats(closed)
+            self._forget(closed)
+            self._tell_closed(closed)
+
+    async def _load_seat(self, key: str) -> Actor | None:
+        changes = self._changes
+        seat = await self._store.find_seat(key)
+        person = await self._store.get_participant(seat.participant_id) if seat else None
+        if seat is None or person is None:
+            return None
+        actor = Actor(participant=person, seat=seat)
+        if changes == self._changes:  # else a seat was closed or admitted while this one was read
+            self._seated[key] = actor
+        if len(self._seated) > _CACHED_SEATS:
+            self._seated.popitem(last=False)
+        return actor
+
+    def _forget(self, seats: Sequence[Seat]) -> None:
+        self._changes += 1
+        for seat in seats:
+            self._seated.pop(seat.secret_digest, None)
+
+    def _person(self, participant: Participant, seats: Sequence[Seat]) -> Person:
+        waiting = [s.created_at for s in seats if s.state is SeatState.WAITING]
+        inside = participant.role is Role.HOST or any(s.state is SeatState.ADMITTED for s in seats)
+        if participant.removed_at is not None:
+            state = "removed"
+        elif inside:
+            state = "admitted"
+        else:
+            state = "waiting" if waiting else "invited"
+        return Person(
+            participant=participant,
+            state=state,
+            present=self._presence.is_here(participant.id),
+            waiting_since=min(waiting, default=None),
+        )
+
+    def _tell_people(self, room_id: str) -> None:
+        self._bus.publish(room_topic(room_id), {"type": "people"})
+
+    def _tell_closed(self, seats: Sequence[Seat]) -> None:
+        for seat in seats:
+            self._bus.publish(
+                room_topic(seat.room_id),
+                {
+                    "type": "seat_closed",
+                    "seat_id": seat.id,
+                    "participant_id": seat.participant_id,
+                    "reason": str(seat.closing),
+                },
+            )
+
+
+def clean_name(name: str) -> str:
+    """Return a name fit to be shown: printable, one line, 1 to 80 characters.
+
+    Raises
+    ------
+    BadRequest
+    """
+    shown = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    if not 1 <= len(shown) <= MAX_NAME_CHARACTERS:
+        raise BadRequest(f"A name has 1 to {MAX_NAME_CHARACTERS} characters.")
+    return shown

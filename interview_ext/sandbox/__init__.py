@@ -1,0 +1,14 @@
+"""Where cells run: containers of their own, behind ordinary Jupyter kernels.
+
+Usable without the rest of the package: nothing here imports more of it than its errors.
+
+    profiles      what a sandbox is made of, and its limits
+    engine        the port to whatever runs containers; `docker` fills it
+    frames, link  the framed stdio of one container: numbered, acknowledged, replayed
+    sandbox       one container from creation to death
+    relay         stable ZMQ endpoints on the host, with whichever sandbox stands behind them
+    pool          sandboxes started ahead of need
+    sandboxes     all of a server's sandboxes; made once, by whoever owns the server
+    provisioner   a Jupyter kernel on top: what plain JupyterLab and nbclient use
+    images        builds the images
+"""

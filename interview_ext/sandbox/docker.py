@@ -1,0 +1,353 @@
+"""The engine port on a Docker engine, 20.10 and later.
+
+docker-py blocks, so its calls run on a few threads of this engine's own. The two streams do not go
+through it: an attachment is an asyncio transport on the socket that docker-py has upgraded, and the
+engine's events, one stream for all sandboxes, are read by one thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import docker
+import docker.errors
+import requests
+
+from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError, SandboxGone
+
+from .docker_settings import create_body, kernel_exec
+from .engine import Attachment, EngineEvent, EngineStatus, Measure, Receiver
+from .images import seccomp_profile
+from .profiles import Profile
+
+log = logging.getLogger(__name__)
+
+CALL_TIMEOUT_S = 30
+STATUS_TIMEOUT_S = 5
+THREADS = 8
+MEASURE_THREADS = 4
+"""Of their own: an engine may take a second for one answer, and a start must not wait for that."""
+STREAM_HEADER = struct.Struct(">BxxxL")  # stream (1 stdout, 2 stderr), size: the engine's API docs
+WRITE_HIGH_WATER_BYTES = 1024 * 1024
+
+
+class DockerAttachment(asyncio.Protocol):
+    """A container's stdio, multiplexed as the engine's API describes."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= STREAM_HEADER.size:
+            stream, size = STREAM_HEADER.unpack_from(buffer, start)
+            end = start + STREAM_HEADER.size + size
+            if len(buffer) < end:
+                break
+            chunk = bytes(buffer[start + STREAM_HEADER.size : end])
+            start = end
+            if stream == 1:
+                self._receiver.data_received(chunk)
+            else:
+                self._receiver.diagnostics_received(chunk)
+        del buffer[:start]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # whatever the cause, the owner asks the engine what has become of the container
+        if self._transport is not None:
+            self._transport = None
+            self._receiver.stream_lost()
+
+    def pause_writing(self) -> None:
+        self._receiver.writing_paused(paused=True)
+
+    def resume_writing(self) -> None:
+        self._receiver.writing_paused(paused=False)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+
+class DockerEngine:
+    """Containers of one Docker engine.
+
+    Parameters
+    ----------
+    base_url:
+        Where the engine listens, ``unix://…`` or ``tcp://…``; None follows ``DOCKER_HOST`` and its
+        relatives, then the default socket.
+    """
+
+    def __init__(self, base_url: str | None = None) -> None:
+        self._base_url = base_url
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
+        self._measuring = ThreadPoolExecutor(MEASURE_THREADS, thread_name_prefix="docker-stats")
+        self._client: docker.APIClient | None = None
+        self._seccomp: dict[str, str] = {}
+        self._closed = False
+
+    # -- calls on threads -------------------------------------------------------------------
+
+    def _connect(self, timeout_s: float) -> docker.APIClient:
+        if self._base_url is not None:
+            return docker.APIClient(base_url=self._base_url, version="auto", timeout=timeout_s)
+        from_environment = docker.DockerClient.from_env(version="auto", timeout=timeout_s)
+        return from_environment.api
+
+    def _call(self, work: Callable[[docker.APIClient], Any]) -> Any:
+        """Run on a thread: connect at the first call, and map errors."""
+        try:
+            if self._client is None:
+                self._client = self._connect(CALL_TIMEOUT_S)
+            return work(self._client)
+        except docker.errors.ImageNotFound as error:
+            raise ImageMissing("The sandbox image has not been built.") from error
+        except docker.errors.NotFound as error:
+            raise SandboxGone("The container is gone.", reason="crash") from error
+        except docker.errors.APIError as error:
+            raise SandboxError(f"The container engine refused: {error.explanation}") from error
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            raise EngineUnavailable("No container engine answers.") from error
+
+    async def _run(
+        self, work: Callable[[docker.APIClient], Any], *, on: ThreadPoolExecutor | None = None
+    ) -> Any:
+        if self._closed:
+            raise EngineUnavailable("The container engine's connection has been closed.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(on or self._pool, self._call, work)
+
+    # -- the port ---------------------------------------------------------------------------
+
+    async def status(self) -> EngineStatus:
+        """See :class:`Engine`. By a client of its own, that waits less for a hung engine."""
+        if self._closed:
+            return EngineStatus(
+                available=False, name="docker", problem="The server is being stopped."
+            )
+
+        def ask(_: object = None) -> dict[str, Any]:
+            client = self._connect(STATUS_TIMEOUT_S)
+            try:
+                version: dict[str, Any] = client.version()
+                return version
+            finally:
+                client.close()
+
+        try:
+            loop = asyncio.get_running_loop()
+            version = await loop.run_in_executor(self._pool, ask)
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            return EngineStatus(
+                available=False,
+                name="docker",
+                problem=f"No Docker engine answers ({type(error).__name__}).",
+                hint=EngineUnavailable.default_hint,
+            )
+        return EngineStatus(available=True, name="docker", version=str(version["Version"]))
+
+    async def create(self, profile: Profile, image: str, labels: Mapping[str, str]) -> str:
+        """See :class:`Engine`."""
+        if profile.image not in self._seccomp:
+            text = await asyncio.to_thread(seccomp_profile, profile.image)
+            self._seccomp[profile.image] = json.dumps(json.loads(text))
+        body = create_body(
+            profile, image=image, seccomp=self._seccomp[profile.image], labels=labels
+        )
+
+        def work(client: docker.APIClient) -> str:
+            return str(client.create_container_from_config(body)["Id"])
+
+        return str(await self._run(work))
+
+    async def start(self, container: str) -> None:
+        """See :class:`Engine`."""
+        await self._run(lambda client: client.start(container))
+
+    async def attach(self, container: str, receiver: Receiver) -> Attachment:
+        """See :class:`Engine`."""
+
+        def work(client: docker.APIClient) -> socket.socket:
+            params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            wrapped = client.attach_socket(container, params=params)
+            raw = getattr(wrapped, "_sock", wrapped)
+            if type(raw) is not socket.socket:
+                raise EngineUnavailable(
+                    "This engine is reached over TLS, which attachments do not support.",
+                    hint="Reach the engine through a Unix socket.",
+                )
+            # Ours alone from here on: docker-py would close it with the response object.
+            mine = socket.socket(fileno=raw.detach())
+            mine.setblocking(False)
+            return mine
+
+        connection = await self._run(work)
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(
+            lambda: DockerAttachment(receiver), sock=connection
+        )
+        return protocol
+
+    async def execute(self, container: str, profile: Profile) -> str:
+        """See :class:`Engine`."""
+
+        def work(client: docker.APIClient) -> str:
+            made = client.exec_create(container, **kernel_exec(profile))
+            client.exec_start(made["Id"], detach=True)
+            return str(made["Id"])
+
+        return str(await self._run(work))
+
+    async def kill(self, container: str) -> None:
+        """See :class:`Engine`."""
+
+        def work(client: docker.APIClient) -> None:
+            try:
+                client.kill(container, signal="SIGKILL")
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):  # gone, or not running
+                    raise
+
+        await self._run(work)
+
+    async def remove(self, container: str) -> None:
+        """See :class:`Engine`."""
+
+        def work(client: docker.APIClient) -> None:
+            try:
+                client.remove_container(container, force=True, v=True)
+            except docker.errors.APIError as error:
+                if error.status_code not in (404, 409):  # gone, or being removed already
+                    raise
+
+        await self._run(work)
+
+    async def inspect(self, container: str) -> Mapping[str, Any] | None:
+        """See :class:`Engine`."""
+        try:
+            found: Mapping[str, Any] = await self._run(lambda c: c.inspect_container(container))
+        except SandboxGone:
+            return None
+        return found
+
+    async def list(self, labels: Mapping[str, str]) -> list[str]:
+        """See :class:`Engine`."""
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        rows = await self._run(lambda c: c.containers(all=True, filters={"label": wanted}))
+        return [row["Id"] for row in rows]
+
+    async def measure(self, container: str) -> Measure:
+        """See :class:`Engine`. Cached file pages the kernel could drop are not counted."""
+        row = await self._run(
+            lambda c: c.stats(container, stream=False, one_shot=True), on=self._measuring
+        )
+        memory = row.get("memory_stats", {})
+        if "usage" not in memory:
+            raise SandboxGone("The container has ended.", reason="crash")
+        detail = memory.get("stats", {})
+        cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+        return Measure(
+            memory_bytes=max(0, memory["usage"] - cache),
+            cpu_s=row["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+            pids=row.get("pids_stats", {}).get("current", 0),
+        )
+
+    async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[EngineEvent, None]:
+        """See :class:`Engine`."""
+        wanted = {
+            "type": "container",
+            "event": ["oom", "die", "exec_die"],
+            "label": [f"{name}={value}" for name, value in labels.items()],
+        }
+
+        def open_stream(client: docker.APIClient) -> Any:
+            return client.events(decode=True, filters=wanted)
+
+        return self._read_events(await self._run(open_stream))
+
+    async def _read_events(self, stream: Any) -> AsyncGenerator[EngineEvent, None]:
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[EngineEvent | None] = asyncio.Queue()
+
+        def read() -> None:
+            try:
+                for row in stream:
+                    event = _event(row)
+                    if event is not None:
+                        loop.call_soon_threadsafe(queue.put_nowait, event)
+            except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+                log.debug("the engine's event stream broke", exc_info=True)
+            finally:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(queue.put_nowait, None)
+
+        # Not one of the pool's threads: an application that never stops us could then not end.
+        reader = threading.Thread(target=read, name="docker-events", daemon=True)
+        reader.start()
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+            raise EngineUnavailable("The container engine has gone away.")
+        finally:
+            stream.close()
+            await asyncio.to_thread(reader.join)
+
+    async def close(self) -> None:
+        """See :class:`Engine`."""
+        self._closed = True
+        for pool in (self._pool, self._measuring):
+            await asyncio.to_thread(pool.shutdown, wait=True)
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+def _event(row: Mapping[str, Any]) -> EngineEvent | None:
+    """An engine event as ours; None for those of other actions."""
+    action = str(row.get("Action", "")).split(":", 1)[0]
+    attributes = row.get("Actor", {}).get("Attributes", {})
+    container = row.get("Actor", {}).get("ID", "")
+    code = attributes.get("exitCode")
+    exit_code = int(code) if code is not None else None
+    if action == "oom":
+        return EngineEvent(container=container, kind="oom")
+    if action == "exec_die":
+        return EngineEvent(
+            container=container,
+            kind="process_exit",
+            process=attributes.get("execID", ""),
+            exit_code=exit_code,
+        )
+    if action == "die":
+        return EngineEvent(container=container, kind="exit", exit_code=exit_code)
+    return None

@@ -1,0 +1,100 @@
+"""How a sandbox's container is locked down: the body of the engine's create request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .profiles import Profile
+
+SHIM_UID = 901
+KERNEL_UID = 1000
+HOSTNAME = "sandbox"
+CPU_PERIOD_US = 100_000
+
+
+def create_body(
+    profile: Profile, *, image: str, seccomp: str, labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """The engine API's description of the container.
+
+    PID 1 is the shim under its own uid, in the candidate's group so that it can reach the work
+    folder. The kernel comes later, under its own uid (see `kernel_exec`): with every capability
+    dropped no process in here can ever change its uid.
+
+    Parameters
+    ----------
+    seccomp:
+        The seccomp profile itself, as JSON: the engine takes it by value, wherever it runs.
+    """
+    return {
+        "Image": image,
+        "User": f"{SHIM_UID}:{SHIM_UID}",
+        "Hostname": HOSTNAME,
+        "WorkingDir": "/work",
+        "Env": [],
+        "Labels": dict(labels),
+        "OpenStdin": True,
+        # An attachment that breaks may come back, so losing it must not close the shim's stdin.
+        "StdinOnce": False,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": False,
+        "NetworkDisabled": True,
+        "StopSignal": "SIGKILL",
+        "HostConfig": _host_config(profile, seccomp),
+    }
+
+
+def _host_config(profile: Profile, seccomp: str) -> dict[str, Any]:
+    limits = profile.limits
+    return {
+        "NetworkMode": "none",
+        "ReadonlyRootfs": True,
+        "Tmpfs": {
+            # setgid: what the shim puts there belongs to the candidate's group.
+            "/work": f"size={limits.work_bytes},uid={KERNEL_UID},gid={KERNEL_UID},mode=2770,"
+            "nosuid,nodev,exec",
+            "/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,exec",  # noqa: S108
+        },
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp}"],
+        "GroupAdd": [str(KERNEL_UID)],
+        "NanoCpus": 0,
+        "CpuPeriod": CPU_PERIOD_US,
+        "CpuQuota": round(limits.cpus * CPU_PERIOD_US),
+        "Memory": limits.memory_bytes,
+        # Memory and swap together: equal to the memory, so no swap.
+        "MemorySwap": limits.memory_bytes,
+        "PidsLimit": limits.pids,
+        "ShmSize": 1024 * 1024,
+        "Ulimits": [
+            {"Name": "nofile", "Soft": limits.open_files, "Hard": limits.open_files},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+            {"Name": "fsize", "Soft": limits.file_bytes, "Hard": limits.file_bytes},
+        ],
+        # Stdio would otherwise also fill the engine's own log files, unbounded.
+        "LogConfig": {"Type": "none", "Config": {}},
+        "IpcMode": "private",
+        "CgroupnsMode": "private",
+        "RestartPolicy": {"Name": "no"},
+        # The shim ends by itself when the host has gone; then nothing is left to clean.
+        "AutoRemove": True,
+        "Binds": [],
+        "Privileged": False,
+        "PublishAllPorts": False,
+    }
+
+
+def kernel_exec(profile: Profile) -> dict[str, Any]:
+    """The kernel process, as docker-py's `exec_create` takes it."""
+    return {
+        "cmd": list(profile.kernel_argv),
+        "user": f"{KERNEL_UID}:{KERNEL_UID}",
+        "workdir": "/work",
+        "environment": dict(profile.environment),
+        "stdin": False,
+        "stdout": False,
+        "stderr": False,
+    }

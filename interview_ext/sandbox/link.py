@@ -1,0 +1,374 @@
+"""The host's end of one container's stdio: numbered frames that survive a lost attachment.
+
+All of it runs on the event loop and none of it blocks: `data_received` is called with what the
+engine delivers, cuts it into frames and hands them on; whatever is not as it must be ends in
+`failed`, once, and never in an exception on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone, SandboxProtocolError
+
+from .engine import Attachment, Engine
+from .frames import (
+    OVERHEAD_BYTES,
+    SYNC_BYTES,
+    VERSION,
+    Channel,
+    Frame,
+    FrameReader,
+    Kind,
+    ReplayBuffer,
+    pack,
+    pack_parts,
+    unpack_parts,
+)
+from .profiles import MIB, Limits
+
+log = logging.getLogger(__name__)
+
+LIFELINE_S = 90
+"""The shim ends the container when it has heard nothing from us for so long."""
+PING_S = 15
+ACK_FRAMES = 64
+ACK_BYTES = 256 * 1024
+ACK_S = 0.05
+GREETING_S = 10
+REQUEST_S = 30
+REPLAY_BYTES = 32 * MIB
+REATTACH_TRIES = 5
+DIAGNOSTIC_CHARS = 2000
+
+
+class LinkOwner(Protocol):
+    """Whoever is told what comes out of the container."""
+
+    def message(self, channel: Channel, parts: list[bytes]) -> None:
+        """A kernel message, as untrusted as anything of a candidate's."""
+
+    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
+        """The shim has refused or dropped output."""
+
+    def writable(self) -> None:
+        """Messages are taken again, after `Link.blocked` was true."""
+
+    def failed(self, error: SandboxError) -> None:
+        """The link is over; called once."""
+
+
+class Link:
+    """Frames to and from one container.
+
+    Parameters
+    ----------
+    random:
+        Makes the sync marker: n random bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        container: str,
+        limits: Limits,
+        owner: LinkOwner,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._engine = engine
+        self._container = container
+        self._limits = limits
+        self._owner = owner
+        self._sync = random(SYNC_BYTES)
+        self._reader = FrameReader(
+            sync=self._sync, max_payload_bytes=limits.message_bytes + OVERHEAD_BYTES
+        )
+        self._replay = ReplayBuffer(REPLAY_BYTES)
+        self._attachment: Attachment | None = None
+        self._greeted = asyncio.Event()
+        self._introduced = False
+        self._received = 0
+        self._acked = 0
+        self._unacked_bytes = 0
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._tokens = float(limits.output_burst_bytes)
+        self._tokens_at = asyncio.get_running_loop().time()
+        self._rate_timer: asyncio.TimerHandle | None = None
+        self._stalled = False
+        self._requests: dict[int, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
+        self._last_request = 0
+        self._reattaching: asyncio.Task[None] | None = None
+        self._closed = False
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def attach(self) -> None:
+        """Connect to the container's stdio, before it is started."""
+        self._attachment = await self._engine.attach(self._container, self)
+
+    async def greet(self) -> None:
+        """Introduce ourselves to the shim, and wait for its answer.
+
+        Raises
+        ------
+        SandboxProtocolError
+            It did not answer in time.
+        """
+        hello = {
+            "version": VERSION,
+            "sync": self._sync.hex(),
+            "received": self._received,
+            "max_message_bytes": self._limits.message_bytes,
+            "backlog_bytes": self._limits.backlog_bytes,
+            "lifeline_s": LIFELINE_S,
+        }
+        frame = pack(Kind.HELLO, Channel.NONE, 0, json.dumps(hello).encode())
+        # The shim knows the marker from the first HELLO on.
+        self._write(self._sync + frame if self._introduced else frame)
+        self._introduced = True
+        try:
+            async with asyncio.timeout(GREETING_S):
+                await self._greeted.wait()
+        except TimeoutError:
+            raise SandboxProtocolError("The container's shim does not answer.") from None
+
+    async def close(self) -> None:
+        """Let go of the container. Idempotent."""
+        self._closed = True
+        for timer in (self._ack_timer, self._rate_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._attachment is not None:
+            self._attachment.close()
+        self._abandon(SandboxGone("The container has ended.", reason="stopped"))
+        task = self._reattaching
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _abandon(self, error: SandboxError) -> None:
+        requests, self._requests = self._requests, {}
+        for request in requests.values():
+            if not request.done():
+                request.set_exception(error)
+
+    def _fail(self, error: SandboxError) -> None:
+        if not self._closed:
+            self._closed = True
+            self._abandon(error)
+            if self._attachment is not None:
+                self._attachment.close()
+            self._owner.failed(error)
+
+    # -- to the container -------------------------------------------------------------------
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the container takes nothing right now; `LinkOwner.writable` tells when."""
+        return self._stalled or self._replay.full
+
+    def send(self, channel: Channel, parts: list[bytes]) -> None:
+        """Send a message to the kernel. One above the size limit is dropped, and logged."""
+        payload = pack_parts(parts)
+        if len(payload) > self._limits.message_bytes:
+            log.warning("dropped a message of %d bytes to a sandbox", len(payload))
+            return
+        self._send(Kind.MESSAGE, channel, payload)
+
+    def ping(self) -> None:
+        """Show the shim that somebody is here."""
+        if self._greeted.is_set():
+            self._write(pack(Kind.PING, Channel.NONE, 0))
+
+    async def request(
+        self, do: str, *, path: str = "", offset: int = 0, data: bytes = b""
+    ) -> tuple[dict[str, Any], bytes]:
+        """Ask the shim to do something with a file; the answer may hold ``errno``."""
+        self._last_request += 1
+        number = self._last_request
+        head = json.dumps({"id": number, "do": do, "path": path, "offset": offset}).encode()
+        future: asyncio.Future[tuple[dict[str, Any], bytes]]
+        future = asyncio.get_running_loop().create_future()
+        if self._closed:
+            raise SandboxGone("The container has ended.", reason="stopped")
+        self._requests[number] = future
+        try:
+            self._send(Kind.FILE, Channel.NONE, struct.pack("!I", len(head)) + head + data)
+            async with asyncio.timeout(REQUEST_S):
+                return await future
+        except TimeoutError:
+            raise SandboxError("The container did not answer in time.") from None
+        finally:
+            self._requests.pop(number, None)
+
+    def _send(self, kind: Kind, channel: Channel, payload: bytes) -> None:
+        frame = self._replay.add(kind, channel, payload)
+        if self._greeted.is_set():
+            self._write(frame)
+
+    def _write(self, data: bytes) -> None:
+        if self._attachment is not None:
+            self._attachment.write(data)
+
+    # -- from the container -----------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`Receiver`."""
+        if self._closed:
+            return
+        was_blocked = self.blocked
+        try:
+            for frame in self._reader.feed(data):
+                if not self._take(frame):
+                    return
+        except SandboxProtocolError as error:
+            self._fail(error)
+            return
+        self._spend(len(data))
+        if was_blocked and not self.blocked:
+            self._owner.writable()
+
+    def _take(self, frame: Frame) -> bool:
+        """Handle one frame; the answer is whether to go on."""
+        if frame.kind is Kind.ACK:
+            self._replay.acknowledge(frame.number)
+        elif frame.kind is Kind.HELLO:
+            self._welcome(frame.payload)
+        elif frame.number > self._received:  # else sent again, and it had arrived
+            self._take_numbered(frame)
+        return not self._closed
+
+    def _take_numbered(self, frame: Frame) -> None:
+        if frame.number != self._received + 1:
+            raise SandboxProtocolError("A frame is missing.")
+        self._received = frame.number
+        self._note_for_ack(len(frame.payload))
+        if frame.kind is Kind.MESSAGE:
+            self._owner.message(frame.channel, unpack_parts(frame.payload))
+        elif frame.kind is Kind.NOTICE:
+            self._owner.notice(frame.channel, _object(frame.payload))
+        elif frame.kind is Kind.REPLY:
+            self._answer(frame.payload)
+        else:
+            raise SandboxProtocolError("A frame goes the wrong way.")
+
+    def _welcome(self, payload: bytes) -> None:
+        greeting = _object(payload)
+        received = greeting.get("received")
+        if self._greeted.is_set() or greeting.get("version") != VERSION:
+            raise SandboxProtocolError("The container greets out of turn.")
+        if not isinstance(received, int):
+            raise SandboxProtocolError("The container's greeting is incomplete.")
+        self._replay.acknowledge(received)
+        self._greeted.set()
+        for frame in self._replay.rest():
+            self._write(frame)
+
+    def _answer(self, payload: bytes) -> None:
+        if len(payload) < 4:
+            raise SandboxProtocolError("A reply is cut off.")
+        (size,) = struct.unpack_from("!I", payload)
+        if size > len(payload) - 4:
+            raise SandboxProtocolError("A reply is cut off.")
+        head = _object(payload[4 : 4 + size])
+        number = head.get("id")
+        future = self._requests.get(number) if isinstance(number, int) else None
+        if future is not None and not future.done():
+            future.set_result((head, payload[4 + size :]))
+
+    def _note_for_ack(self, size: int) -> None:
+        self._unacked_bytes += size
+        if self._received - self._acked >= ACK_FRAMES or self._unacked_bytes >= ACK_BYTES:
+            self._ack()
+        elif self._ack_timer is None:
+            self._ack_timer = asyncio.get_running_loop().call_later(ACK_S, self._ack)
+
+    def _ack(self) -> None:
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
+        self._acked = self._received
+        self._unacked_bytes = 0
+        if self._greeted.is_set():
+            self._write(pack(Kind.ACK, Channel.NONE, self._received))
+
+    def _spend(self, size: int) -> None:
+        """Token bucket: read no faster than the profile allows."""
+        now = asyncio.get_running_loop().time()
+        rate = self._limits.output_bytes_per_s
+        earned = (now - self._tokens_at) * rate
+        self._tokens = min(self._limits.output_burst_bytes, self._tokens + earned) - size
+        self._tokens_at = now
+        if self._tokens < 0 and self._rate_timer is None and self._attachment is not None:
+            self._attachment.pause()
+            wait_s = -self._tokens / rate
+            self._rate_timer = asyncio.get_running_loop().call_later(wait_s, self._read_again)
+
+    def _read_again(self) -> None:
+        self._rate_timer = None
+        if self._attachment is not None:
+            self._attachment.resume()
+
+    def diagnostics_received(self, data: bytes) -> None:
+        """See :class:`Receiver`. The shim's stderr: its traceback, if it fails."""
+        log.info(
+            "sandbox %.12s: %s", self._container, data[:DIAGNOSTIC_CHARS].decode("utf-8", "replace")
+        )
+
+    def writing_paused(self, *, paused: bool) -> None:
+        """See :class:`Receiver`."""
+        self._stalled = paused
+        if not self.blocked:
+            self._owner.writable()
+
+    # -- a lost attachment ------------------------------------------------------------------
+
+    def stream_lost(self) -> None:
+        """See :class:`Receiver`."""
+        self._attachment = None
+        self._greeted.clear()
+        self._stalled = False
+        if not self._closed and self._reattaching is None:
+            self._reattaching = asyncio.get_running_loop().create_task(self._reattach())
+
+    async def _reattach(self) -> None:
+        """Attach again if the container still runs; whoever owns us learns of an exit elsewhere."""
+        try:
+            for attempt in range(REATTACH_TRIES):
+                await asyncio.sleep(0.1 * 2**attempt)
+                found = await self._engine.inspect(self._container)
+                if found is None or not found["State"]["Running"]:
+                    raise SandboxGone("The container has ended.", reason="crash")
+                self._reader.restart()
+                self._attachment = await self._engine.attach(self._container, self)
+                with contextlib.suppress(SandboxProtocolError):
+                    await self.greet()
+                    log.info("sandbox %.12s: attached again", self._container)
+                    return
+                if self._attachment is not None:  # else it was lost again meanwhile
+                    self._attachment.close()
+            raise SandboxProtocolError("The container's shim does not answer.")
+        except (EngineUnavailable, SandboxError) as error:
+            self._fail(error)
+        finally:
+            self._reattaching = None
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    """A JSON object from a container. Raises SandboxProtocolError."""
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise SandboxProtocolError("A frame holds no JSON.") from error
+    if not isinstance(value, dict):
+        raise SandboxProtocolError("A frame holds no JSON object.")
+    return value

@@ -1,0 +1,139 @@
+"""What a sandbox is made of: its image, its kernel and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from interview_ext.errors import BadRequest
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+def _limit(default: float, low: float, high: float, unit: str) -> Any:
+    """A limit with its unit and the range it may be set to."""
+    return field(default=default, metadata={"range": (low, high), "unit": unit})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one sandbox may use; each value is checked against the range it names.
+
+    Attributes
+    ----------
+    cpus:
+        Cores, as a share of time (cgroup quota).
+    memory_bytes:
+        Memory with tmpfs contents and page cache; swap is none on top.
+    pids:
+        Processes and threads, shim included.
+    work_bytes, tmp_bytes:
+        Sizes of the two places that can be written: the work folder and /tmp. Both live in memory
+        and count into it.
+    open_files:
+        Descriptors per process.
+    file_bytes:
+        Largest single file; no larger than the work folder needs it.
+    run_s:
+        Longest time one cell may run.
+    idle_s:
+        Longest time without any message from a client.
+    message_bytes:
+        Largest message the kernel may send, e.g. one figure.
+    output_bytes_per_s, output_burst_bytes:
+        Token bucket for all the kernel sends. A kernel that is faster is slowed down.
+    backlog_bytes:
+        What the shim keeps of output that the host has not taken yet; beyond it, output is
+        dropped and the drop is told.
+    files_bytes:
+        All that is put into one sandbox, and the largest file taken out of it.
+    """
+
+    cpus: float = _limit(1.0, 0.1, 64, "cores")
+    memory_bytes: int = _limit(1 * GIB, 128 * MIB, 256 * GIB, "bytes")
+    pids: int = _limit(256, 32, 8192, "processes")
+    work_bytes: int = _limit(256 * MIB, 1 * MIB, 64 * GIB, "bytes")
+    tmp_bytes: int = _limit(64 * MIB, 1 * MIB, 16 * GIB, "bytes")
+    open_files: int = _limit(1024, 64, 65536, "descriptors")
+    file_bytes: int = _limit(256 * MIB, 1 * MIB, 64 * GIB, "bytes")
+    run_s: float = _limit(600, 1, 86400, "seconds")
+    idle_s: float = _limit(4 * 3600, 30, 7 * 86400, "seconds")
+    message_bytes: int = _limit(16 * MIB, 64 * 1024, 256 * MIB, "bytes")
+    output_bytes_per_s: int = _limit(16 * MIB, 64 * 1024, GIB, "bytes/s")
+    output_burst_bytes: int = _limit(64 * MIB, 64 * 1024, GIB, "bytes")
+    backlog_bytes: int = _limit(32 * MIB, 64 * 1024, GIB, "bytes")
+    files_bytes: int = _limit(64 * MIB, 1024, 16 * GIB, "bytes")
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            low, high = limit.metadata["range"]
+            value = getattr(self, limit.name)
+            if not low <= value <= high:
+                raise BadRequest(
+                    f"{limit.name} is {value}; it must lie between {low:g} and {high:g} "
+                    f"{limit.metadata['unit']}."
+                )
+
+
+KERNEL_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
+    {
+        # All a kernel process gets to know. HOME is not the work folder: dot files of libraries
+        # would show among the candidate's own.
+        "HOME": "/tmp",  # noqa: S108  (the container's own tmpfs)
+        "USER": "candidate",
+        "LANG": "C.UTF-8",
+        "PATH": "/opt/venv/bin:/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PLOTLY_RENDERER": "plotly_mimetype",
+        # Numerical libraries ask the machine for its cores and would start a thread for each;
+        # the quota makes all but one of them wait.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One kind of sandbox that rooms can ask for by name.
+
+    Attributes
+    ----------
+    name:
+        The name rooms and brokers use.
+    image:
+        A folder of ``sandbox_images`` (its content-addressed tag is used), or any image reference
+        with a tag or digest.
+    kernel_argv:
+        What is started in the container as the candidate's user.
+    """
+
+    name: str
+    display_name: str
+    language: str
+    image: str
+    kernel_argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=lambda: KERNEL_ENVIRONMENT)
+    limits: Limits = field(default_factory=Limits)
+
+
+PYTHON = Profile(
+    name="python",
+    display_name="Python (interview sandbox)",
+    language="python",
+    image="python",
+    kernel_argv=(
+        "/opt/venv/bin/python",
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "/opt/interview/kernel.json",
+    ),
+)
+
+PROFILES: Mapping[str, Profile] = MappingProxyType({PYTHON.name: PYTHON})

@@ -1,0 +1,500 @@
+"""One container with one kernel, from creation to death. Used once, for one room."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any, Protocol
+
+from interview_ext.errors import (
+    BadRequest,
+    EngineUnavailable,
+    NotFound,
+    SandboxError,
+    SandboxGone,
+    SandboxProtocolError,
+    TooLarge,
+)
+
+from .deaths import Death, Reason
+from .engine import Engine, EngineEvent
+from .frames import Channel
+from .link import PING_S, Link
+from .profiles import MIB, Limits, Profile
+from .runclock import RunClock, header
+
+log = logging.getLogger(__name__)
+
+READY_S = 60
+ASK_AGAIN_S = 0.1
+OOM_WINDOW_S = 3.0
+"""An out-of-memory event this shortly before an end is its cause."""
+OOM_GRACE_S = 0.3
+"""The engine may tell of the end before it tells of the cause."""
+SIGKILL_STATUS = 137
+FILE_CHUNK_BYTES = 512 * 1024
+USAGE_AGE_S = 1.0
+MAX_PATH_BYTES = 1024
+MAX_PATH_PARTS = 8
+
+
+class Listener(Protocol):
+    """Whoever the kernel's messages go to."""
+
+    def message(self, channel: Channel, parts: list[bytes]) -> None:
+        """A message of the kernel's."""
+
+    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
+        """Output was refused or dropped."""
+
+    def writable(self) -> None:
+        """The sandbox takes messages again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a sandbox uses, beside what it may use. `cpu` is in cores."""
+
+    memory_bytes: int
+    cpu: float
+    pids: int
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A regular file in the work folder; `path` is relative to it."""
+
+    path: str
+    size_bytes: int
+
+
+def clean_path(path: str) -> str:
+    """A path below the work folder, as the shim takes it. Raises BadRequest."""
+    pure = PurePosixPath(path)
+    parts = path.split("/")
+    if (
+        not path
+        or pure.is_absolute()
+        or "\0" in path
+        or len(parts) > MAX_PATH_PARTS
+        or len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES
+        or not path.isprintable()
+        or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts)
+    ):
+        raise BadRequest("A file's path must be relative, short and below the work folder.")
+    return path
+
+
+class Sandbox:
+    """A running container. Made by :class:`~interview_ext.sandbox.pool.Pool`.
+
+    Attributes
+    ----------
+    container:
+        The engine's handle; empty before `start`.
+    room:
+        The room it was handed to; empty while it waits in the pool.
+    death:
+        Why it ended, None while it lives.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        profile: Profile,
+        image: str,
+        labels: Mapping[str, str],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.profile = profile
+        self.container = ""
+        self.room = ""
+        self.death: Death | None = None
+        self.ended = asyncio.Event()
+        self._engine = engine
+        self._image = image
+        self._labels = labels
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._link: Link | None = None
+        self._process = ""
+        self._listener: Listener | None = None
+        self._on_death: list[Callable[[Death], None]] = []
+        self._clock_of_runs = RunClock(profile.limits, now=self._loop.time())
+        self._oom_at = float("-inf")
+        self._oom_seen = asyncio.Event()
+        self._planned: tuple[Reason, str] | None = None
+        self._concluding: asyncio.Task[None] | None = None
+        self._cleaning: asyncio.Task[None] | None = None
+        self._put_bytes = 0
+        self._measured = (self._loop.time(), 0.0)
+        self._measure_lock = asyncio.Lock()
+        self._usage: Usage | None = None
+        self._pinged = self._loop.time()
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Create the container, start the kernel, and return when it answers.
+
+        Raises
+        ------
+        EngineUnavailable, ImageMissing, SandboxError
+            No container is left behind then.
+        """
+        try:
+            await self._create()
+            self._link = Link(
+                engine=self._engine,
+                container=self.container,
+                limits=self.profile.limits,
+                owner=self,
+            )
+            await self._link.attach()
+            await self._engine.start(self.container)
+            await self._link.greet()
+            handshake = _Handshake(self._link)
+            self._listener = handshake
+            self._process = await self._engine.execute(self.container, self.profile)
+            await self._until_dead(handshake.done())
+            self._listener = None
+        except BaseException:
+            await self.stop(Reason.CRASH, "It did not start.")
+            raise
+
+    async def _create(self) -> None:
+        creating = asyncio.ensure_future(
+            self._engine.create(self.profile, self._image, self._labels)
+        )
+        try:
+            self.container = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            # The engine is at it already: wait for the handle, or nobody could remove it.
+            with suppress(SandboxError):
+                self.container = await creating
+            raise
+
+    async def _until_dead(self, work: Any) -> None:
+        """Await `work`, or raise SandboxGone if the sandbox dies first."""
+        task = asyncio.ensure_future(work)
+        death = asyncio.ensure_future(self.ended.wait())
+        try:
+            await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                await task
+            elif self.death is not None:
+                raise SandboxGone(self.death.detail, reason=self.death.reason)
+        finally:
+            for each in (task, death):
+                each.cancel()
+                with suppress(asyncio.CancelledError, SandboxError):
+                    await each
+
+    def connect(self, listener: Listener | None) -> None:
+        """Send the kernel's messages there; None discards them."""
+        self._listener = listener
+
+    def on_death(self, callback: Callable[[Death], None]) -> None:
+        """Call back once when it ends; at once if it has ended."""
+        if self.death is not None:
+            callback(self.death)
+        else:
+            self._on_death.append(callback)
+
+    def expect_end(self) -> None:
+        """The kernel has been asked to shut down: its end will be no crash."""
+        self._planned = self._planned or (Reason.STOPPED, "The kernel was shut down.")
+
+    async def stop(self, reason: Reason = Reason.STOPPED, detail: str = "It was stopped.") -> None:
+        """End it, if it has not ended, and wait until nothing is left of it."""
+        self._die(*(self._planned or (reason, detail)))
+        if self._concluding is not None and self._concluding is not asyncio.current_task():
+            self._concluding.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._concluding
+        if self._cleaning is not None:
+            await asyncio.shield(self._cleaning)
+
+    def _die(self, reason: Reason, detail: str) -> None:
+        if self.death is not None:
+            return
+        self.death = Death(reason=reason, detail=detail, at=self._clock())
+        log.info("sandbox %.12s ended: %s (%s)", self.container, reason, detail)
+        self._cleaning = self._loop.create_task(self._clean())
+        self.ended.set()
+        callbacks, self._on_death = self._on_death, []
+        for callback in callbacks:
+            try:
+                callback(self.death)
+            except Exception:  # one listener's mistake must not keep the others from hearing
+                log.exception("a listener failed at the end of a sandbox")
+
+    async def _clean(self) -> None:
+        if self._link is not None:
+            await self._link.close()
+        if self.container:
+            try:
+                await self._engine.remove(self.container)
+            except SandboxError as error:
+                log.warning("container %.12s may be left over: %s", self.container, error)
+
+    # -- what the engine tells --------------------------------------------------------------
+
+    def engine_event(self, event: EngineEvent) -> None:
+        """The engine has told something about this container."""
+        if event.kind == "oom":
+            self._oom_at = self._loop.time()
+            self._oom_seen.set()
+        elif event.kind == "exit" or event.process == self._process:
+            self._begin_to_conclude(event)
+
+    def _begin_to_conclude(self, event: EngineEvent) -> None:
+        if self.death is None and self._concluding is None:
+            self._concluding = self._loop.create_task(self._conclude(event))
+
+    async def _conclude(self, event: EngineEvent) -> None:
+        """Find the cause of an end."""
+        if self._planned is None and event.exit_code != 0 and not self._was_oom():
+            self._oom_seen.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OOM_GRACE_S):
+                    await self._oom_seen.wait()
+        what = "kernel" if event.kind == "process_exit" else "container"
+        if self._planned is not None:
+            self._die(*self._planned)
+        elif self._was_oom():
+            self._die(Reason.MEMORY_LIMIT, self._memory_sentence())
+        elif event.exit_code == 0 and event.kind == "process_exit":
+            self._die(Reason.STOPPED, "The kernel ended itself.")
+        else:
+            status = "" if event.exit_code is None else f" with exit status {event.exit_code}"
+            self._die(Reason.CRASH, f"The {what} ended{status}.")
+
+    def _was_oom(self) -> bool:
+        return self._loop.time() - self._oom_at < OOM_WINDOW_S
+
+    def _memory_sentence(self) -> str:
+        return f"It used more than its {self.profile.limits.memory_bytes // MIB} MB of memory."
+
+    def engine_lost(self) -> None:
+        """The engine has gone and took its containers along, as far as anybody can tell."""
+        self._die(Reason.ENGINE_LOST, "The container engine has gone away.")
+
+    def tick(self) -> None:
+        """Once a second: limits of time, and a sign of life to the shim."""
+        now = self._loop.time()
+        if self.death is None and self.room:
+            sentence = self._clock_of_runs.overdue(now)
+            if sentence:
+                self._die(Reason.TIME_LIMIT, sentence)
+        if self._link is not None and now - self._pinged >= PING_S:
+            self._pinged = now
+            self._link.ping()
+
+    # -- messages ---------------------------------------------------------------------------
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it takes no messages right now; `Listener.writable` tells when."""
+        return self._link is None or self._link.blocked
+
+    def hand_over(self, room: str) -> None:
+        """From now on it belongs to a room."""
+        self.room = room
+        self._clock_of_runs = RunClock(self.profile.limits, now=self._loop.time())
+
+    def send(self, channel: Channel, parts: list[bytes]) -> None:
+        """A client's message, unsigned, for the kernel. Lost if the sandbox has ended."""
+        if self._link is not None and self.death is None:
+            self._clock_of_runs.sent(channel, parts, self._loop.time())
+            self._link.send(channel, parts)
+
+    def interrupt(self) -> None:
+        """Ask the kernel to interrupt what runs."""
+        self.send(Channel.CONTROL, request("interrupt_request"))
+
+    def message(self, channel: Channel, parts: list[bytes]) -> None:
+        """See :class:`LinkOwner`."""
+        self._clock_of_runs.received(channel, parts, self._loop.time())
+        if self._listener is not None:
+            self._listener.message(channel, parts)
+
+    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
+        """See :class:`LinkOwner`."""
+        if self._listener is not None:
+            self._listener.notice(channel, notice)
+
+    def writable(self) -> None:
+        """See :class:`LinkOwner`."""
+        if self._listener is not None:
+            self._listener.writable()
+
+    def failed(self, error: SandboxError) -> None:
+        """See :class:`LinkOwner`."""
+        if isinstance(error, EngineUnavailable):
+            self.engine_lost()
+        elif isinstance(error, SandboxProtocolError):
+            log.warning("sandbox %.12s broke the protocol: %s", self.container, error)
+            self._die(Reason.CRASH, "The container sent what no sandbox sends, and was ended.")
+        else:
+            # The stream has ended and the engine's own word is on its way, if it comes.
+            self._begin_to_conclude(EngineEvent(container=self.container, kind="exit"))
+
+    # -- files ------------------------------------------------------------------------------
+
+    async def put(self, path: str, data: bytes) -> None:
+        """Write a file below the work folder, replacing what bears the name.
+
+        Raises
+        ------
+        BadRequest
+            Not a path below the work folder.
+        TooLarge
+            The quota, or the work folder, is full.
+        SandboxGone
+            It has ended.
+        """
+        clean_path(path)
+        if self._put_bytes + len(data) > self.profile.limits.files_bytes:
+            raise TooLarge(
+                f"A sandbox takes {self.profile.limits.files_bytes // MIB} MB of files in all."
+            )
+        self._put_bytes += len(data)
+        link = self._live_link()
+        for offset in range(0, max(len(data), 1), FILE_CHUNK_BYTES):
+            chunk = data[offset : offset + FILE_CHUNK_BYTES]
+            answer, _ = await link.request("put", path=path, offset=offset, data=chunk)
+            _raise_for(answer, path)
+
+    async def get(self, path: str) -> bytes:
+        """Read a file. Raises as `put` does, and NotFound."""
+        clean_path(path)
+        link = self._live_link()
+        limit = self.profile.limits.files_bytes
+        content = bytearray()
+        while True:
+            answer, data = await link.request("get", path=path, offset=len(content))
+            _raise_for(answer, path)
+            content += data
+            if len(content) > limit:
+                raise TooLarge(f"{path} is larger than {limit // MIB} MB.")
+            if not data:
+                return bytes(content)
+
+    async def list(self) -> list[StoredFile]:
+        """All regular files below the work folder, in so far as the shim may see them."""
+        answer, _ = await self._live_link().request("list")
+        rows = answer.get("files")
+        if not isinstance(rows, list):
+            raise SandboxProtocolError("The list of files is none.")
+        found = []
+        for row in rows:
+            match row:
+                case [str() as path, int() as size]:
+                    found.append(StoredFile(path=path, size_bytes=size))
+                case _:
+                    raise SandboxProtocolError("The list of files is none.")
+        return found
+
+    def _live_link(self) -> Link:
+        if self._link is None or self.death is not None:
+            reason = self.death.reason if self.death else Reason.STOPPED
+            raise SandboxGone("The container has ended.", reason=reason)
+        return self._link
+
+    # -- usage ------------------------------------------------------------------------------
+
+    async def stats(self) -> Usage:
+        """Usage, at most `USAGE_AGE_S` old; CPU on average since it was last measured.
+
+        However many ask, the engine is asked once. Raises SandboxGone.
+        """
+        self._live_link()
+        async with self._measure_lock:
+            if self._usage is None or self._loop.time() - self._measured[0] > USAGE_AGE_S:
+                self._usage = await self._measure()
+            return self._usage
+
+    async def _measure(self) -> Usage:
+        measure = await self._engine.measure(self.container)
+        now = self._loop.time()
+        (then, cpu_s), self._measured = self._measured, (now, measure.cpu_s)
+        return Usage(
+            memory_bytes=measure.memory_bytes,
+            cpu=max(0.0, (measure.cpu_s - cpu_s) / max(now - then, 1e-3)),
+            pids=measure.pids,
+            limits=self.profile.limits,
+        )
+
+
+def _raise_for(answer: Mapping[str, Any], path: str) -> None:
+    number = answer.get("errno")
+    if number is None:
+        return
+    import errno
+
+    if number == errno.ENOENT:
+        raise NotFound(f"There is no file {path}.")
+    if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        raise TooLarge("The work folder is full.")
+    raise BadRequest(f"{path}: {answer.get('error')}.")
+
+
+def request(kind: str, content: Mapping[str, Any] | None = None) -> list[bytes]:
+    """An unsigned kernel message of our own, as parts."""
+    head = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": kind,
+        "session": "interview-sandbox",
+        "username": "",
+        "date": datetime.now(UTC).isoformat(),
+        "version": "5.3",
+    }
+    rest = [json.dumps(each).encode() for each in (head, {}, {}, content or {})]
+    return [b"<IDS|MSG>", b"", *rest]
+
+
+class _Handshake:
+    """Asks a new kernel for its info until it answers and its output is heard too."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._replied = asyncio.Event()
+        self._heard = asyncio.Event()
+
+    async def done(self) -> None:
+        """Wait for both. Raises SandboxError after `READY_S`."""
+        try:
+            async with asyncio.timeout(READY_S):
+                self._link.send(Channel.SHELL, request("kernel_info_request"))
+                await self._replied.wait()
+                while not self._heard.is_set():
+                    # The reply has come before our subscription was in place: ask again.
+                    self._link.send(Channel.SHELL, request("kernel_info_request"))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(ASK_AGAIN_S):
+                            await self._heard.wait()
+        except TimeoutError:
+            raise SandboxError(f"The kernel did not start within {READY_S} s.") from None
+
+    def message(self, channel: Channel, parts: list[bytes]) -> None:
+        """See :class:`Listener`."""
+        if channel is Channel.SHELL and header(parts).get("msg_type") == "kernel_info_reply":
+            self._replied.set()
+        elif channel is Channel.IOPUB:
+            self._heard.set()
+
+    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
+        """See :class:`Listener`."""
+
+    def writable(self) -> None:
+        """See :class:`Listener`."""

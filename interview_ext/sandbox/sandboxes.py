@@ -1,0 +1,205 @@
+"""All sandboxes of one server: the engine, the warm pools, and who has which.
+
+The server's app makes one of these and hands it to each kernel it starts (see
+:class:`~interview_ext.sandbox.provisioner.SandboxRequest`); nothing here is global.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+
+from interview_ext.errors import EngineUnavailable, NotFound, SandboxError, SandboxExhausted
+
+from .deaths import Reason
+from .docker import DockerEngine
+from .engine import Engine, EngineEvent, EngineStatus
+from .images import reference
+from .pool import Pool
+from .profiles import PROFILES, Profile
+from .relay import remove_left_over
+from .sandbox import Sandbox
+
+log = logging.getLogger(__name__)
+
+SERVER_LABEL = "interview.server"
+ROOM_LABEL = "interview.room"
+PROFILE_LABEL = "interview.profile"
+TICK_S = 1.0
+ENGINE_RETRY_S = 1.0
+ENGINE_RETRIES = 3
+
+
+class Sandboxes:
+    """Makes, hands out, watches and ends the sandboxes of one server.
+
+    Parameters
+    ----------
+    server_id:
+        Stays the same over restarts of the server: what bears this label at the start was left
+        behind by an earlier run and is removed.
+    pool_size:
+        Warm sandboxes per profile.
+    max_sandboxes:
+        All of them, warm ones included.
+    """
+
+    def __init__(
+        self,
+        *,
+        server_id: str = "",
+        engine: Engine | None = None,
+        profiles: Mapping[str, Profile] = PROFILES,
+        pool_size: int = 1,
+        max_sandboxes: int = 100,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.server_id = server_id or secrets.token_hex(8)
+        self.engine: Engine = engine or DockerEngine()
+        self.profiles = profiles
+        self._pool_size = pool_size
+        self._max = max_sandboxes
+        self._clock = clock
+        self._all: set[Sandbox] = set()
+        self._pools: dict[str, Pool] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listening = asyncio.Event()
+        self._stopping = False
+
+    # -- life -------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Remove what an earlier run left, and begin to fill the pools.
+
+        Does not raise if no engine answers: rooms work without cells, and `engine_status` tells.
+        """
+        await asyncio.to_thread(remove_left_over, self.server_id)
+        try:
+            await self.remove_left_over()
+        except EngineUnavailable as error:
+            log.warning("cells cannot run: %s %s", error.message, error.hint)
+        except SandboxError as error:
+            log.warning("containers of an earlier run may be left: %s", error)
+        for name, profile in self.profiles.items():
+            self._pools[name] = Pool(self._pool_size, lambda p=profile: self._make(p))  # type: ignore[misc]
+            self._pools[name].start()
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
+
+    async def stop(self) -> None:
+        """End every sandbox and give back everything. Idempotent."""
+        self._stopping = True
+        for pool in self._pools.values():
+            await pool.stop()
+        detail = "The server was stopped."
+        await asyncio.gather(*(s.stop(Reason.STOPPED, detail) for s in set(self._all)))
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+        await self.engine.close()
+
+    async def engine_status(self) -> EngineStatus:
+        """Whether cells can run, and if not why; never raises."""
+        return await self.engine.status()
+
+    async def remove_left_over(self) -> int:
+        """Remove containers with our server's label that none of our sandboxes stands for."""
+        known = {sandbox.container for sandbox in self._all}
+        left = [c for c in await self.engine.list(self._labels) if c not in known]
+        for container in left:
+            await self.engine.remove(container)
+        return len(left)
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        return {SERVER_LABEL: self.server_id}
+
+    # -- handing out ------------------------------------------------------------------------
+
+    def profile(self, name: str) -> Profile:
+        """A profile by its name. Raises NotFound."""
+        try:
+            return self.profiles[name]
+        except KeyError:
+            raise NotFound(f"There is no sandbox profile named {name!r}.") from None
+
+    def pool(self, profile: str) -> Pool:
+        """The pool of a profile. Raises NotFound."""
+        self.profile(profile)
+        return self._pools[profile]
+
+    async def claim(self, profile: str, *, room: str) -> Sandbox:
+        """A fresh sandbox for a room, its kernel answering.
+
+        Raises
+        ------
+        EngineUnavailable, ImageMissing, SandboxExhausted, SandboxError
+            There is none to be had.
+        """
+        sandbox = await self.pool(profile).claim()
+        sandbox.hand_over(room)
+        return sandbox
+
+    def of_room(self, room: str) -> list[Sandbox]:
+        """The living sandboxes of a room."""
+        return [s for s in self._all if s.room == room and s.death is None]
+
+    async def _make(self, profile: Profile) -> Sandbox:
+        if self._stopping:
+            raise EngineUnavailable("The server is stopping.")
+        if len(self._all) >= self._max:
+            raise SandboxExhausted(f"All {self._max} sandboxes are taken.")
+        # Without the event stream a death would have no reason.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENGINE_RETRY_S):
+                await self._listening.wait()
+        sandbox = Sandbox(
+            engine=self.engine,
+            profile=profile,
+            image=await asyncio.to_thread(reference, profile.image),
+            labels={**self._labels, PROFILE_LABEL: profile.name},
+            clock=self._clock,
+        )
+        self._all.add(sandbox)
+        sandbox.on_death(lambda _: self._all.discard(sandbox))
+        await sandbox.start()
+        return sandbox
+
+    # -- watching ---------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Hand the engine's events to the sandboxes they are about."""
+        failures = 0
+        while True:
+            try:
+                async with aclosing(await self.engine.events(self._labels)) as events:
+                    self._listening.set()
+                    async for event in events:
+                        failures = 0
+                        self._dispatch(event)
+            except SandboxError as error:
+                self._listening.clear()
+                failures += 1
+                if failures == ENGINE_RETRIES:
+                    log.warning("the container engine does not answer: %s", error)
+                    for sandbox in set(self._all):
+                        sandbox.engine_lost()
+            await asyncio.sleep(ENGINE_RETRY_S)
+
+    def _dispatch(self, event: EngineEvent) -> None:
+        for sandbox in self._all:
+            if sandbox.container == event.container:
+                sandbox.engine_event(event)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            for sandbox in set(self._all):
+                sandbox.tick()

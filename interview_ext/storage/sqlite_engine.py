@@ -1,0 +1,233 @@
+"""One SQLite file, written by one thread that commits together what waits together."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from interview_ext.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+MAX_BATCH = 500
+"""Writes that share one commit at most."""
+BUSY_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    work: Work[Any]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[Any]
+
+
+class SqliteEngine:
+    """Runs functions on a database file: writes one after the other, reads beside them.
+
+    A write has returned when it is on the disk (WAL with ``synchronous=FULL``). Writes
+    that arrive while a commit is under way share the next one; each stands in a savepoint
+    of its own, so one that raises takes nothing of the others with it.
+    """
+
+    def __init__(self, path: Path, migrations: tuple[str, ...]) -> None:
+        self._path = path
+        self._migrations = migrations
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._readers: ThreadPoolExecutor | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._lock: IO[str] | None = None
+        self._lack = "The interview store is closed.", "Wait until the server has started."
+
+    async def start(self) -> None:
+        """Open and migrate the file; raise `StoreUnavailable` if that cannot be done."""
+        try:
+            connection = await asyncio.to_thread(self._open)
+        except StoreUnavailable as error:
+            self._lack = error.message, error.hint
+            raise
+        self._writer = threading.Thread(
+            target=self._write_all, args=(connection,), name="sqlite writer", daemon=True
+        )
+        self._writer.start()
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="sqlite reader")
+
+    async def stop(self) -> None:
+        """Finish the writes that were accepted, then close the file."""
+        if self._writer is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._writer.join)
+            self._writer = None
+        if self._readers is not None:
+            readers, self._readers = self._readers, None
+            await asyncio.get_running_loop().run_in_executor(readers, self._close_reading)
+            readers.shutdown(wait=False)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction; return its value when that is on the disk."""
+        if self._writer is None:
+            raise StoreUnavailable(self._lack[0], hint=self._lack[1])
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(work=work, loop=loop, done=done))
+        return await done
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on what has been committed."""
+        if self._readers is None:
+            raise StoreUnavailable(self._lack[0], hint=self._lack[1])
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, work)
+
+    # -- in threads
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = self._take_lock()
+            connection = sqlite3.connect(
+                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._path.chmod(0o600)
+                _configure(connection)
+                _migrate(connection, self._migrations)
+            except BaseException:
+                connection.close()
+                self._lock.close()
+                raise
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailable(
+                f"The interview store {self._path} cannot be opened: {error}.",
+                hint="Check that the folder can be written and the disk has room, or set "
+                "InterviewApp.store_path to another file.",
+            ) from error
+        return connection
+
+    def _take_lock(self) -> IO[str]:
+        lock = self._path.with_name(self._path.name + ".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise StoreUnavailable(
+                f"Another server uses the interview store {self._path}.",
+                hint="Hold the interviews there, or set InterviewApp.store_path to a file of "
+                "this server's own.",
+            ) from error
+        return lock
+
+    def _read(self, work: Work[T]) -> T:
+        try:
+            if self._reading is None:
+                self._reading = sqlite3.connect(
+                    self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None
+                )
+                _configure(self._reading)
+            return work(self._reading)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"The store cannot be read: {error}.") from error
+
+    def _close_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None
+
+    def _write_all(self, connection: sqlite3.Connection) -> None:
+        stopping = False
+        while not stopping:
+            job = self._jobs.get()
+            batch: list[_Job] = []
+            while job is not None:
+                batch.append(job)
+                if len(batch) == MAX_BATCH or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            stopping = job is None
+            if batch:
+                _settle(batch, _commit_together(connection, batch))
+        connection.close()
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _commit_together(connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
+    """Return for each job its value, or the exception that stands for it."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        results = [_in_savepoint(connection, job.work) for job in batch]
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        log.warning("%d writes could not be committed: %s", len(batch), error)
+        if connection.in_transaction:
+            _roll_back(connection)
+        return [StoreUnavailable(f"The store cannot be written: {error}.") for _ in batch]
+    return results
+
+
+def _in_savepoint(connection: sqlite3.Connection, work: Work[Any]) -> Any:
+    connection.execute("SAVEPOINT job")
+    try:
+        result = work(connection)
+    except sqlite3.OperationalError:
+        raise  # the disk or the file, not this job: nothing of the batch can be kept
+    except Exception as error:  # noqa: BLE001 - it is the caller's, and raised there: `_settle`
+        connection.execute("ROLLBACK TO job")
+        result = error
+    connection.execute("RELEASE job")
+    return result
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        log.warning("A failed transaction could not be rolled back: %s", error)
+
+
+def _settle(batch: list[_Job], results: list[Any]) -> None:
+    def settle_on(loop: asyncio.AbstractEventLoop) -> None:
+        for job, result in zip(batch, results, strict=True):
+            if job.loop is not loop or job.done.done():
+                continue
+            if isinstance(result, Exception):
+                job.done.set_exception(result)
+            else:
+                job.done.set_result(result)
+
+    for loop in {job.loop for job in batch}:
+        try:
+            loop.call_soon_threadsafe(settle_on, loop)
+        except RuntimeError:
+            log.warning("Writes were committed after their event loop had been closed")
+
+
+def _migrate(connection: sqlite3.Connection, migrations: tuple[str, ...]) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(migrations):
+        raise StoreUnavailable(
+            "The interview store was written by a newer version of this extension.",
+            hint="Upgrade jupyter-interview-rooms, or set InterviewApp.store_path to another file.",
+        )
+    for number, script in enumerate(migrations[version:], start=version + 1):
+        connection.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
+        )

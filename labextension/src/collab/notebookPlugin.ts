@@ -1,0 +1,133 @@
+/** The room's notebook in the page: ready to type in, and locked when one may not. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import { ICollaborativeContentProvider } from '@jupyter/collaborative-drive';
+import { INotebookTracker } from '@jupyterlab/notebook';
+
+import type { RoomModel } from '../rooms/model';
+import { IRoom } from '../tokens';
+
+/** Milliseconds between two looks at where the focus is. */
+const LOOK_MS = 50;
+/** Looks in a row that must find the focus in its place. */
+const CALM = 20;
+/** Looks at most: half a minute. */
+const TRIES = 600;
+
+export const notebookPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-interview-rooms:notebook',
+  description:
+    'Puts the cursor into the first cell; locks the notebook when it is read-only.',
+  autoStart: true,
+  requires: [IRoom, INotebookTracker],
+  optional: [ICollaborativeContentProvider],
+  activate: (
+    _: JupyterFrontEnd,
+    room: IRoom,
+    notebooks: INotebookTracker,
+    contents: ICollaborativeContentProvider | null
+  ): void => {
+    const writable = (panel: NotebookPanel): boolean =>
+      room.room?.documents.some(
+        document => document.path === panel.context.localPath && document.writable
+      ) ?? false;
+    const lock = (panel: NotebookPanel): void => {
+      const locked = !writable(panel);
+      panel.toggleClass('jp-Interview-mod-locked', locked);
+      for (const cell of panel.content.widgets) {
+        cell.readOnly = locked;
+      }
+    };
+    const follow = async (panel: NotebookPanel): Promise<void> => {
+      await Promise.all([panel.revealed, room.ready]);
+      if (panel.isDisposed) {
+        return;
+      }
+      const update = (): void => {
+        lock(panel);
+        letGo(panel, room, contents);
+      };
+      room.changed.connect(update);
+      panel.content.modelContentChanged.connect(update);
+      panel.disposed.connect(() => {
+        room.changed.disconnect(update);
+      });
+      update();
+      void startTyping(panel, writable(panel));
+    };
+    notebooks.forEach(panel => void follow(panel));
+    notebooks.widgetAdded.connect((_sender, panel) => void follow(panel));
+  }
+};
+
+/** At the end, stop asking for what the server no longer gives. */
+function letGo(
+  panel: NotebookPanel,
+  room: RoomModel,
+  contents: ICollaborativeContentProvider | null
+): void {
+  if (room.room === null) {
+    return;
+  }
+  if (!room.may('kernel:watch')) {
+    panel.sessionContext.session?.dispose();
+  }
+  if (!room.may('document:read')) {
+    const key = `json:notebook:${panel.context.localPath}`;
+    contents?.providers.get(key)?.dispose();
+    contents?.providers.delete(key);
+  }
+}
+
+/**
+ * The cursor into the first code cell; what stands above it stays in view if both fit.
+ *
+ * While a notebook opens, JupyterLab moves the focus several times (spinner, notebook, first
+ * cell), at moments that depend on the network. So the focus is taken back until it has
+ * stayed for a while, or the person has begun to do something.
+ */
+async function startTyping(panel: NotebookPanel, writable: boolean): Promise<void> {
+  const notebook = panel.content;
+  const first = notebook.widgets.findIndex(cell => cell.model.type === 'code');
+  const cell = notebook.widgets[first];
+  if (!cell) {
+    return;
+  }
+  notebook.activeCellIndex = first;
+  if (!writable) {
+    return;
+  }
+  const acted = new AbortController();
+  for (const type of ['keydown', 'pointerdown', 'wheel']) {
+    const stop = (): void => {
+      acted.abort();
+    };
+    window.addEventListener(type, stop, { capture: true, signal: acted.signal });
+  }
+  let tries = 0;
+  for (let calm = 0; calm < CALM && tries < TRIES; tries++) {
+    if (acted.signal.aborted || cell.isDisposed) {
+      return;
+    }
+    if (cell.editor?.hasFocus()) {
+      calm++;
+    } else if (mayTakeFocus(panel)) {
+      calm = 0;
+      if (cell.editor === null) {
+        // Cells far down are made when they come into view.
+        await notebook.scrollToItem(first, 'auto').catch(() => undefined);
+      }
+      // Does not scroll: the top stays where it is.
+      cell.editor?.focus();
+    }
+    await new Promise(resolve => window.setTimeout(resolve, LOOK_MS));
+  }
+  acted.abort();
+}
+
+/** Whether nothing outside the notebook has the focus, a dialog for instance. */
+function mayTakeFocus(panel: NotebookPanel): boolean {
+  const focused = document.activeElement;
+  return focused === null || focused === document.body || panel.node.contains(focused);
+}

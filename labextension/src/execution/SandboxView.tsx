@@ -1,0 +1,150 @@
+/** The room's container: how it is, what it uses, why it died, and how to stop or restart it. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { Sandbox } from '../api/types';
+import type { RoomModel } from '../rooms/model';
+import { megabytes, timeOfDay } from '../rooms/words';
+import { useAction } from '../ui/hooks';
+import { Button, Problem, Section } from '../ui/parts';
+
+interface Props {
+  model: RoomModel;
+  trans: TranslationBundle;
+}
+
+export function SandboxView({ model, trans }: Props): React.ReactElement | null {
+  const [act, { busy, error }] = useAction();
+  const sandbox = model.sandbox;
+  if (['ended', 'archived'].includes(model.room?.state ?? '')) {
+    return (
+      <Section title={trans.__('Sandbox')} className="jp-Interview-Sandbox">
+        <div className="jp-Interview-Sandbox-state">
+          <span className="jp-Interview-Dot" data-state="off" aria-hidden="true" />
+          {trans.__('Removed at the end')}
+        </div>
+      </Section>
+    );
+  }
+  if (sandbox === null || !model.may('kernel:watch')) {
+    return null;
+  }
+  const running = sandbox.state === 'ready' || sandbox.state === 'busy';
+  const state = sandbox.state === 'ready' && model.busy ? 'busy' : sandbox.state;
+  return (
+    <Section title={trans.__('Sandbox')} className="jp-Interview-Sandbox">
+      <div className="jp-Interview-Sandbox-state">
+        <span className="jp-Interview-Dot" data-state={state} aria-hidden="true" />
+        {stateText(state, trans)}
+        <span className="jp-Interview-Sandbox-kind">
+          {trans.__('container, no network')}
+        </span>
+      </div>
+      {!sandbox.engine.available && (
+        <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
+      )}
+      {running && <Usage sandbox={sandbox} trans={trans} />}
+      {sandbox.death && (
+        <p className="jp-Interview-Sandbox-death" role="status">
+          {trans.__(
+            'Ended at %1: %2. Run the cells above again.',
+            timeOfDay(Date.parse(sandbox.death.at)),
+            (sandbox.death.detail || sandbox.death.reason).replace(/\.$/, '')
+          )}
+        </p>
+      )}
+      {model.may('run') && sandbox.engine.available && (
+        <div className="jp-Interview-Buttons">
+          <Button
+            disabled={busy || !model.busy}
+            onClick={() => {
+              act(() => model.interruptKernel());
+            }}
+          >
+            {trans.__('Interrupt')}
+          </Button>
+          <Button
+            disabled={busy}
+            onClick={() => {
+              act(async () => {
+                if (await confirmRestart(trans)) {
+                  await model.restartKernel();
+                }
+              });
+            }}
+          >
+            {trans.__('Restart…')}
+          </Button>
+        </div>
+      )}
+      {error && <Problem text={error} />}
+    </Section>
+  );
+}
+
+/** Ask before all variables of everybody in the room are thrown away. */
+export async function confirmRestart(trans: TranslationBundle): Promise<boolean> {
+  const result = await showDialog({
+    title: trans.__('Restart the kernel?'),
+    body: trans.__(
+      'Everybody in the room loses all variables. The notebook stays as it is.'
+    ),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Keep it running') }),
+      Dialog.warnButton({ label: trans.__('Restart') })
+    ],
+    defaultButton: 0
+  });
+  return result.button.accept;
+}
+
+function Usage(props: {
+  sandbox: Sandbox;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { sandbox, trans } = props;
+  const { limits, usage } = sandbox;
+  const memory = usage?.memory_bytes ?? 0;
+  const cpu = usage?.cpu ?? 0;
+  return (
+    <dl className="jp-Interview-Usage">
+      <dt>{trans.__('Memory')}</dt>
+      <dd>
+        <meter
+          min={0}
+          max={limits.memory_bytes}
+          high={0.85 * limits.memory_bytes}
+          optimum={0}
+          value={memory}
+          aria-label={trans.__('Memory')}
+        />
+        {usage
+          ? trans.__('%1 of %2', megabytes(memory), megabytes(limits.memory_bytes))
+          : trans.__('up to %1', megabytes(limits.memory_bytes))}
+      </dd>
+      <dt>{trans.__('Processor')}</dt>
+      <dd>
+        <meter
+          min={0}
+          max={limits.cpus}
+          value={Math.min(cpu, limits.cpus)}
+          aria-label={trans.__('Processor')}
+        />
+        {trans.__('%1% of %2 CPU', Math.round(100 * cpu), limits.cpus)}
+      </dd>
+    </dl>
+  );
+}
+
+function stateText(state: Sandbox['state'], trans: TranslationBundle): string {
+  const texts: Record<Sandbox['state'], string> = {
+    off: trans.__('Starts with the first cell'),
+    starting: trans.__('Starting…'),
+    ready: trans.__('Ready'),
+    busy: trans.__('Running'),
+    dead: trans.__('Ended')
+  };
+  return texts[state];
+}

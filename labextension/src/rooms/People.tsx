@@ -1,0 +1,111 @@
+/** Who is here, and who waits. */
+
+import type { TranslationBundle } from '@jupyterlab/translation';
+import * as React from 'react';
+
+import type { Person } from '../api/types';
+import { useAction } from '../ui/hooks';
+import { Button, Problem, Section } from '../ui/parts';
+import type { RoomModel } from './model';
+import { roleName, timeOfDay } from './words';
+
+interface Props {
+  model: RoomModel;
+  trans: TranslationBundle;
+}
+
+/** People in the lobby, with buttons for those who may let them in. */
+export function Waiting({ model, trans }: Props): React.ReactElement | null {
+  const [act, { busy, error }] = useAction();
+  const waiting = model.people.filter(person => person.state === 'waiting');
+  if (!waiting.length || !model.may('room:manage')) {
+    return null;
+  }
+  const begins = ['scheduled', 'lobby'].includes(model.room?.state ?? '');
+  return (
+    <Section title={trans.__('Waiting')} className="jp-Interview-Waiting">
+      <ul className="jp-Interview-List">
+        {waiting.map(person => (
+          <li key={person.id} className="jp-Interview-Person">
+            <PersonName person={person} trans={trans} />
+            <span className="jp-Interview-Person-role">
+              {roleName(person.role, trans)}
+              {person.waiting_since &&
+                ` · ${trans.__('since %1', timeOfDay(Date.parse(person.waiting_since)))}`}
+              {!person.present && ` · ${trans.__('away')}`}
+            </span>
+            <span className="jp-Interview-Buttons">
+              <Button
+                kind="accept"
+                disabled={busy}
+                label={trans.__('Admit %1', person.name)}
+                onClick={() => {
+                  act(() => model.admit(person.id));
+                }}
+              >
+                {begins && person.role === 'candidate'
+                  ? trans.__('Admit and start')
+                  : trans.__('Admit')}
+              </Button>
+              <Button
+                disabled={busy}
+                label={trans.__('Decline %1', person.name)}
+                onClick={() => {
+                  act(() => model.remove(person.id));
+                }}
+              >
+                {trans.__('Decline')}
+              </Button>
+            </span>
+          </li>
+        ))}
+      </ul>
+      {error && <Problem text={error} />}
+    </Section>
+  );
+}
+
+/** People who were admitted: those present first. */
+export function People({ model, trans }: Props): React.ReactElement {
+  const people = model.people
+    .filter(person => person.state === 'admitted')
+    .sort((a, b) => Number(b.present) - Number(a.present));
+  return (
+    <Section title={trans.__('People')}>
+      <ul className="jp-Interview-List">
+        {people.map(person => (
+          <li
+            key={person.id}
+            className={`jp-Interview-Person ${person.present ? '' : 'jp-mod-away'}`}
+          >
+            <PersonName person={person} trans={trans} />
+            <span className="jp-Interview-Person-role">
+              {roleName(person.role, trans)}
+              {!person.present && ` · ${trans.__('away')}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+function PersonName(props: {
+  person: Person;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { person, trans } = props;
+  return (
+    <>
+      <span
+        className="jp-Interview-Person-colour"
+        style={{ backgroundColor: person.colour }}
+        aria-hidden="true"
+      />
+      <span className="jp-Interview-Person-name">
+        {person.name || trans.__('(no name yet)')}
+        {person.you && ` (${trans.__('you')})`}
+      </span>
+    </>
+  );
+}

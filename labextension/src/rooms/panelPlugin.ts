@@ -1,0 +1,109 @@
+/** Shows the room: panel, banner, and what is said aloud. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ILabShell } from '@jupyterlab/application';
+import { Notification } from '@jupyterlab/apputils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { ITranslator } from '@jupyterlab/translation';
+import type { Widget } from '@lumino/widgets';
+
+import { ApiError } from '../api/errors';
+import { IAnnouncer, IRoom, ISaved } from '../tokens';
+import { Banner } from './Banner';
+import { RoomPanel } from './panel';
+import { Narrator } from './narrator';
+import { WaitingNotices } from './notices';
+
+/** Milliseconds between the end and the page about it. */
+const LEAVE_MS = 10_000;
+/** Milliseconds after which a message about another room goes away by itself. */
+const ELSEWHERE_MS = 15_000;
+/** Milliseconds between two looks at what the sandbox uses. */
+const MEASURE_MS = 4_000;
+
+export const panelPlugin: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-interview-rooms:panel',
+  description: 'Shows people, state, sandbox and chat of the interview.',
+  autoStart: true,
+  requires: [ILabShell, IRoom, ISaved, IAnnouncer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    shell: ILabShell,
+    room: IRoom,
+    saved: ISaved,
+    announcer: IAnnouncer,
+    translator: ITranslator
+  ): void => {
+    const trans = translator.load('jupyter_interview_rooms');
+    // Below the notebook, so that both can be seen.
+    const openNotes = async (path: string): Promise<void> => {
+      const notes = (await app.commands.execute('docmanager:open', {
+        path,
+        factory: 'Editor'
+      })) as Widget | undefined;
+      if (notes === undefined) {
+        return;
+      }
+      if (![...shell.widgets('down')].includes(notes)) {
+        shell.add(notes, 'down');
+      }
+      shell.activateById(notes.id);
+    };
+    const panel = new RoomPanel(room, saved, trans, openNotes);
+    shell.add(panel, 'right', { rank: 1 });
+    const endUrl = URLExt.join(PageConfig.getBaseUrl(), 'end');
+    shell.add(new Banner(room, trans, endUrl), 'header', { rank: 1 });
+    void app.restored.then(() => {
+      shell.activateById(panel.id);
+    });
+
+    // Nobody looks at the meters of a page that is not in front.
+    window.setInterval(() => {
+      if (panel.isVisible && document.visibilityState === 'visible') {
+        void room.measure();
+      }
+    }, MEASURE_MS);
+
+    // The candidate's own page at the end; there is time to read the banner first.
+    let leaving = 0;
+    room.changed.connect(() => {
+      if (room.closedReason !== null) {
+        // Nothing works here any more; the door says why, and what one can do.
+        window.location.assign(PageConfig.getBaseUrl());
+        return;
+      }
+      const over = room.room?.state === 'ended' && !room.may('document:read');
+      if (over && leaving === 0) {
+        leaving = window.setTimeout(() => {
+          window.location.assign(endUrl);
+        }, LEAVE_MS);
+      }
+    });
+
+    const narrator = new Narrator(room, trans);
+    narrator.said.connect((_, { text, urgent }) => {
+      announcer.say(text, { urgent });
+    });
+    const notices = new WaitingNotices();
+    room.somebodyWaits.connect((_, waiting) => {
+      announcer.ring();
+      const here = waiting.room_id === room.id;
+      const text = here
+        ? trans.__('%1 is waiting to be let in.', waiting.name)
+        : trans.__('%1 is waiting in “%2”.', waiting.name, waiting.title);
+      const admit: Notification.IAction = {
+        label: trans.__('Admit'),
+        displayType: 'accent',
+        callback: () => {
+          room.admit(waiting.participant_id).catch((reason: unknown) => {
+            Notification.error(ApiError.from(reason).text);
+          });
+        }
+      };
+      notices.show(waiting, text, here ? [admit] : [], here ? false : ELSEWHERE_MS);
+    });
+    room.changed.connect(() => {
+      notices.keep(room.waiting);
+    });
+  }
+};

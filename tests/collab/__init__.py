@@ -1,0 +1,1 @@
+"""Shared documents over real sockets, with the real store."""

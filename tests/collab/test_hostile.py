@@ -1,0 +1,132 @@
+"""Updates that would break an engine, a page or a reader, made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nbformat
+import pytest
+from pycrdt import Array, Doc, Map, Text
+
+from interview_ext.collab.content import notebook_json
+from interview_ext.collab.nesting import MAX_LEVELS, Nesting
+from interview_ext.collab.wire.framing import write_update
+from interview_ext.collab.wire.update import read_update
+from interview_ext.collab.wire.varint import write_text, write_uint
+from interview_ext.rooms.model import Role
+from tests.collab.conftest import House
+from tests.collab.updates import letters, nested
+
+
+async def test_nesting_without_end_is_refused_in_one_update(house: House) -> None:
+    page = await house.page(await house.person(Role.CANDIDATE)).connect()
+    page.send(write_update(nested(MAX_LEVELS, client=page.client)))
+    await house.hear(lambda m: m["type"] == "durable")
+    other = await house.page(await house.person(Role.CANDIDATE)).connect()
+    other.send(write_update(nested(MAX_LEVELS + 1, client=other.client)))
+    await other.until(other.closed.is_set)
+    assert await house.store.last_seq(house.notebook.id) == 1
+
+
+@pytest.mark.parametrize("step", ["inside", "beside a letter", "beside a value"])
+def test_nesting_without_end_is_refused_step_by_step(step: str) -> None:
+    """Each update puts one array into the last; what lies beside hides the parent, or not."""
+    nesting = Nesting()
+    nesting.add(read_update(nested(1, client=5)))
+    clock, parent = 1, 0
+    for _ in range(3 * MAX_LEVELS):
+        inside = b"\x00" + write_uint(5) + write_uint(parent)
+        if step == "inside":
+            body, count = b"\x07" + inside + b"\x00", 1
+        else:
+            first = (
+                b"\x04" + inside + b"\x01x" if "letter" in step else b"\x08" + inside + b"\x01\x7e"
+            )
+            body, count = first + b"\x87" + write_uint(5) + write_uint(clock) + b"\x00", 2
+        update = b"\x01" + write_uint(count) + write_uint(5) + write_uint(clock) + body + b"\x00"
+        depths = nesting.place(read_update(update))
+        if depths is None:
+            return
+        nesting.remember(depths)
+        clock += count
+        parent = clock - 1
+    pytest.fail("it nests without end")
+
+
+def test_a_type_beside_letters_that_follow_letters_is_refused() -> None:
+    nesting = Nesting()
+    nesting.add(read_update(letters("x", client=5)))
+    follows = b"\x84" + write_uint(5) + b"\x00" + write_text("y")
+    beside = b"\x87" + write_uint(5) + b"\x01\x00"
+    assert nesting.place(read_update(b"\x01\x02\x05\x01" + follows + beside + b"\x00")) is None
+
+
+async def test_what_the_engine_refuses_is_in_no_log(house: House) -> None:
+    """A letter whose parent is a number: yrs raises, and would at every start."""
+    page = await house.page(await house.person(Role.CANDIDATE)).connect()
+    other = await house.page(await house.person(Role.INTERVIEWER)).connect()
+    number = b"\x28\x01" + write_text("meta") + write_text("k") + b"\x01\x7d\x01"
+    head = b"\x01\x01" + write_uint(page.client)
+    page.send(write_update(head + b"\x00" + number + b"\x00"))
+    await house.hear(lambda m: m["type"] == "durable")
+    inside = b"\x04\x00" + write_uint(page.client) + b"\x00" + write_text("z")
+    page.send(write_update(head + b"\x01" + inside + b"\x00"))
+    await page.until(page.closed.is_set)
+    assert page.close_code == 1008
+    assert await house.store.last_seq(house.notebook.id) == 1
+    other.type("still here")
+    await other.round_trip()
+    await house.restart()
+    again = await house.page(await house.person(Role.HOST)).connect()
+    assert again.text == "still here"
+
+
+async def test_structs_that_wait_for_what_never_comes_are_not_taken(house: House) -> None:
+    """They would hold up the page's later letters, at the server and in every page."""
+    page = await house.page(await house.person(Role.CANDIDATE), answers=False).connect()
+    after_nothing = b"\x84" + write_uint(4711) + b"\x05" + write_text("z")
+    page.send(
+        write_update(b"\x01\x01" + write_uint(page.client) + b"\x00" + after_nothing + b"\x00")
+    )
+    page.send(write_update(letters("a", client=page.client)))
+    other = await house.page(await house.person(Role.INTERVIEWER)).connect()
+    await other.until(lambda: other.text == "a")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [7, None, "text", ["list"], b"bytes"],
+        [{}, {"cell_type": 7, "source": 7, "id": 7, "metadata": 7, "outputs": 7}],
+        [
+            {
+                "cell_type": "code",
+                "outputs": [7, {}, {"output_type": "x"}, {"output_type": "stream"}],
+            }
+        ],
+        [
+            {
+                "cell_type": "code",
+                "outputs": [{"output_type": "error"}, {"output_type": "display_data"}],
+            }
+        ],
+        [{"cell_type": "markdown", "source": "a", "attachments": {"a": 7}, "id": "a b"}],
+        [{"cell_type": "code", "source": "a", "id": "same"}, {"cell_type": "code", "id": "same"}],
+        [{"cell_type": "code", "execution_count": float("nan"), "metadata": {"x": float("inf")}}],
+        [{"cell_type": "code", "execution_count": -3, "id": "x" * 100, "trusted": True}],
+    ],
+)
+def test_whatever_is_in_a_notebook_it_can_be_written(cells: list[Any]) -> None:
+    doc: Doc[Any] = Doc()
+    doc.get("cells", type=Array).extend(cells)
+    doc.get("meta", type=Map).update({"nbformat": "x", "metadata": {"kernelspec": 7, "authors": 7}})
+    notebook = notebook_json(doc)
+    nbformat.validate(nbformat.from_dict(notebook))
+    assert notebook == notebook_json(doc), "the same each time"
+
+
+def test_roots_of_another_type_can_be_written() -> None:
+    doc: Doc[Any] = Doc()
+    doc.get("cells", type=Text).insert(0, "x")
+    doc.get("meta", type=Array).append(1)
+    nbformat.validate(nbformat.from_dict(notebook_json(doc)))

@@ -1,0 +1,30 @@
+"""The backends every contract suite runs over. A new backend joins by a line here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from interview_ext.rooms.ports import Bus, Store
+from interview_ext.storage.memory_bus import MemoryBus
+from interview_ext.storage.sqlite import SqliteStore
+
+
+@pytest.fixture(params=["sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    backends = {"sqlite": lambda: SqliteStore(tmp_path / "interviews.sqlite")}
+    backend: Store = backends[request.param]()
+    await backend.start()
+    yield backend
+    await backend.stop()
+
+
+@pytest.fixture(params=["memory"])
+async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+    backends = {"memory": MemoryBus}
+    backend: Bus = backends[request.param]()
+    await backend.start()
+    yield backend
+    await backend.stop()

@@ -1,0 +1,306 @@
+"""What every store keeps to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from interview_ext.errors import Conflict, NotFound
+from interview_ext.rooms.ids import digest, new_id
+from interview_ext.rooms.model import (
+    DataFile,
+    Document,
+    Event,
+    Invite,
+    NewLogEntry,
+    Participant,
+    Policy,
+    Role,
+    Room,
+    RoomState,
+    Run,
+    RunState,
+    Seat,
+    SeatState,
+    Section,
+    Trust,
+)
+from interview_ext.rooms.ports import Store
+from interview_ext.rooms.timeline import GENESIS, Timeline, verify
+from interview_ext.storage.memory_bus import MemoryBus
+
+AT = datetime(2026, 3, 29, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+def a_room(owner: str = "owner") -> Room:
+    return Room(
+        id=new_id("room"),
+        title="Données & ünïcode 🙂",
+        owner=owner,
+        created_at=AT,
+        starts_at=AT + timedelta(hours=1),
+        duration_s=3600,
+        policy=Policy(assistant=True),
+        sections=(Section(id="s1", title="One", duration_s=60, revealed_at=AT),),
+        external_ids={"ats": "42"},
+    )
+
+
+def a_document(room: Room, path: str = "interview.ipynb") -> Document:
+    return Document(
+        id=new_id("doc"),
+        room_id=room.id,
+        path=path,
+        kind="notebook",
+        readers=frozenset(Role),
+        writers=frozenset({Role.HOST}),
+    )
+
+
+def a_person(room: Room, role: Role = Role.HOST) -> Participant:
+    return Participant(
+        id=new_id("person"), room_id=room.id, role=role, name="N", colour="#000", created_at=AT
+    )
+
+
+def an_update(number: int, seat: str | None = "seat_1") -> NewLogEntry:
+    return NewLogEntry(at=AT, client=number, seat=seat, update=bytes([number % 256]) * 3)
+
+
+async def made_room(store: Store) -> tuple[Room, Document, Participant]:
+    room = a_room()
+    document, host = a_document(room), a_person(room)
+    await store.create_room(room, [document], host)
+    return room, document, host
+
+
+async def test_a_room_comes_back_equal(store: Store) -> None:
+    room, document, host = await made_room(store)
+    assert await store.get_room(room.id) == room
+    assert await store.list_documents(room.id) == [document]
+    assert await store.list_participants(room.id) == [host]
+    assert await store.list_rooms("owner") == [room]
+    assert await store.list_rooms("another") == []
+    assert await store.get_room("room_none") is None
+
+
+async def test_the_same_key_makes_one_room_for_each_owner(store: Store) -> None:
+    rooms = [a_room(), a_room(), a_room("another")]
+    made = await asyncio.gather(
+        *(store.create_room(r, [], a_person(r), idempotency_key="k") for r in rooms)
+    )
+    assert made[0].id == made[1].id
+    assert made[2].id == rooms[2].id
+    assert await store.find_room("owner", "k") == made[0]
+    assert await store.find_room("owner", "unused") is None
+    assert len(await store.list_rooms("owner")) == 1
+
+
+async def test_of_two_changes_from_one_version_one_wins(store: Store) -> None:
+    room, _, _ = await made_room(store)
+    results = await asyncio.gather(
+        store.update_room(replace(room, title="A")),
+        store.update_room(replace(room, title="B")),
+        return_exceptions=True,
+    )
+    conflicts = [r for r in results if isinstance(r, Conflict)]
+    assert len(conflicts) == 1
+    stored = await store.get_room(room.id)
+    assert stored is not None
+    assert stored.version == room.version + 1
+    with pytest.raises(NotFound):
+        await store.update_room(a_room())
+
+
+async def test_open_rooms_are_those_not_over(store: Store) -> None:
+    room, _, _ = await made_room(store)
+    assert await store.list_open_rooms() == [room]
+    await store.update_room(replace(room, state=RoomState.ENDED))
+    assert await store.list_open_rooms() == []
+
+
+async def test_paths_are_unique_in_a_room(store: Store) -> None:
+    room, document, _ = await made_room(store)
+    with pytest.raises(Conflict):
+        await store.add_document(a_document(room))
+    await store.add_document(a_document(room, "second.ipynb"))
+    assert [d.path for d in await store.list_documents(room.id)] == [
+        document.path,
+        "second.ipynb",
+    ]
+
+
+async def test_data_files_share_equal_contents(store: Store) -> None:
+    content = b"a,b\n1,2\n"
+    one, _, _ = await made_room(store)
+    two, _, _ = await made_room(store)
+    for room in (one, two):
+        file = DataFile(room_id=room.id, path="x.csv", size=len(content), digest=digest(content))
+        await store.put_data_file(file, content)
+        assert await store.list_data_files(room.id) == [file]
+    await store.delete_room(one.id)
+    assert await store.read_content(digest(content)) == content
+    await store.delete_room(two.id)
+    with pytest.raises(NotFound):
+        await store.read_content(digest(content))
+
+
+async def test_people_invites_and_seats(store: Store) -> None:
+    room, _, host = await made_room(store)
+    person = a_person(room, Role.CANDIDATE)
+    await store.add_participant(person)
+    await store.update_participant(replace(person, name="Renamed"))
+    found = await store.get_participant(person.id)
+    assert found is not None
+    assert found.name == "Renamed"
+    assert [p.id for p in await store.list_participants(room.id)] == [host.id, person.id]
+
+    invite = Invite(
+        id=new_id("invite"),
+        room_id=room.id,
+        participant_id=person.id,
+        token_digest=digest("t"),
+        created_at=AT,
+        expires_at=AT,
+    )
+    await store.add_invite(invite)
+    assert await store.find_invite(digest("t")) == invite
+    assert await store.find_invite(digest("other")) is None
+    await store.revoke_invite(invite.id, AT)
+    assert await store.list_invites(room.id) == [replace(invite, revoked_at=AT)]
+
+    seats = [
+        Seat(
+            id=new_id("seat"),
+            room_id=room.id,
+            participant_id=person.id,
+            secret_digest=digest(str(number)),
+            created_at=AT,
+        )
+        for number in range(2)
+    ]
+    for seat in seats:
+        await store.add_seat(seat)
+    admitted = [replace(seat, state=SeatState.ADMITTED, admitted_at=AT) for seat in seats]
+    await store.update_seats(admitted)
+    assert await store.list_seats(room.id) == admitted
+    assert await store.find_seat(digest("0")) == admitted[0]
+    assert await store.get_seat(seats[1].id) == admitted[1]
+
+
+async def test_runs_are_replaced_by_id_in_order(store: Store) -> None:
+    room, document, host = await made_room(store)
+    runs = [
+        Run(
+            id=new_id("run"),
+            room_id=room.id,
+            document_id=document.id,
+            cell_id=str(number),
+            source_digest=digest("x"),
+            log_seq=number,
+            by=host.id,
+            accepted_at=AT,
+        )
+        for number in range(3)
+    ]
+    for run in runs:
+        await store.save_run(run)
+    done = replace(runs[0], state=RunState.DONE, execution_count=1, ended_at=AT)
+    await store.save_run(done)
+    assert await store.list_runs(room.id) == [done, *runs[1:]]
+    assert await store.get_run(runs[0].id) == done
+
+
+async def test_the_timeline_is_a_chain_that_survives_erasure(store: Store) -> None:
+    room, _, host = await made_room(store)
+    timeline = Timeline(store, MemoryBus())
+    await asyncio.gather(
+        *(
+            timeline.record(room.id, "note", actor=host.id, payload={"n": n, "t": "secret"})
+            for n in range(20)
+        )
+    )
+    events = await store.list_events(room.id)
+    assert [e.seq for e in events] == list(range(1, 21))
+    assert events[0].previous == GENESIS
+    verify(events)
+
+    await store.erase_payload(room.id, 3)
+    erased = await store.list_events(room.id)
+    assert erased[2].payload is None
+    assert erased[2].salt is None
+    verify(erased)
+    assert [e.seq for e in await store.list_events(room.id, after=18, limit=1)] == [19]
+
+    forged = [*erased[:4], replace(erased[4], payload={"n": 99}), *erased[5:]]
+    with pytest.raises(ValueError, match="event 5"):
+        verify(forged)
+    with pytest.raises(ValueError, match="event 6: the chain"):
+        verify([*erased[:4], *erased[5:]])
+
+
+async def test_a_seal_that_fails_leaves_no_hole(store: Store) -> None:
+    room, _, _ = await made_room(store)
+
+    def broken(seq: int, previous: str) -> Event:
+        raise ValueError(f"no event {seq} after {previous}")
+
+    with pytest.raises(ValueError, match="no event 1"):
+        await store.append_event(room.id, broken)
+    event = await Timeline(store, MemoryBus()).record(room.id, "note", actor="server")
+    assert event.seq == 1
+    assert event.trust is Trust.OBSERVED
+
+
+async def test_the_log_numbers_without_holes_in_order(store: Store) -> None:
+    _, one, _ = await made_room(store)
+    _, two, _ = await made_room(store)
+    await asyncio.gather(
+        *(
+            store.append(document.id, [an_update(number), an_update(number + 1, None)])
+            for number in range(0, 40, 2)
+            for document in (one, two)
+        )
+    )
+    for document in (one, two):
+        entries = await store.read(document.id)
+        assert [e.seq for e in entries] == list(range(1, 41))
+        assert sorted(e.client for e in entries) == list(range(40))
+        assert entries[0].at == AT
+        assert entries[1].seat is None
+        assert await store.last_seq(document.id) == 40
+        assert [e.seq for e in await store.read(document.id, after=38)] == [39, 40]
+    assert await store.last_seq("doc_none") == 0
+
+
+async def test_a_client_id_belongs_to_who_showed_it_first(store: Store) -> None:
+    _, document, host = await made_room(store)
+    big = 2**53 - 1
+    first = await store.claim_clients(document.id, host.id, [1, big])
+    assert first == {1: host.id, big: host.id}
+    assert await store.claim_clients(document.id, "person_other", [1, 2]) == {
+        1: host.id,
+        2: "person_other",
+    }
+    assert await store.client_owners(document.id) == {
+        1: host.id,
+        big: host.id,
+        2: "person_other",
+    }
+    assert await store.client_owners("doc_other") == {}
+
+
+async def test_deleting_a_room_leaves_nothing_of_it(store: Store) -> None:
+    room, document, host = await made_room(store)
+    await store.append(document.id, [an_update(1)])
+    await store.claim_clients(document.id, host.id, [1])
+    await Timeline(store, MemoryBus()).record(room.id, "note", actor=host.id)
+    await store.delete_room(room.id)
+    assert await store.get_room(room.id) is None
+    assert await store.read(document.id) == []
+    assert await store.client_owners(document.id) == {}
+    assert await store.list_events(room.id) == []
+    assert await store.list_participants(room.id) == []

@@ -1,0 +1,72 @@
+"""A local ipykernel for tests. The product has no such thing: it launches sandboxes only."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.manager import AsyncKernelManager
+
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle
+from interview_ext.rooms.model import Room
+
+
+class LocalKernel:
+    def __init__(self, manager: AsyncKernelManager) -> None:
+        self.manager = manager
+
+    @property
+    def connection(self) -> Mapping[str, Any]:
+        return dict(self.manager.get_connection_info())
+
+    async def wait(self) -> KernelDeath:
+        assert self.manager.provisioner is not None
+        code = await self.manager.provisioner.wait()
+        return KernelDeath(reason="crash", detail=f"Exit status {code}.")
+
+    async def interrupt(self) -> None:
+        await self.manager.signal_kernel(signal.SIGINT)
+
+    async def stop(self) -> None:
+        await self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_connection_file()
+
+    async def usage(self) -> Mapping[str, float] | None:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    available: bool = True
+    problem: str = ""
+    hint: str = ""
+
+
+class LocalLauncher:
+    """Starts a kernel in a folder of the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = Engine()
+        self.launched = 0
+
+    def kernel_name(self, profile: str) -> str:
+        return f"interview-{profile}"
+
+    def limits(self, profile: str) -> Mapping[str, float]:
+        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1}
+
+    async def engine(self) -> Engine:
+        return self.state
+
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+        self.launched += 1
+        for path, content in (await files()).items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_bytes(content)
+        manager = AsyncKernelManager(kernel_name="python3", kernel_id=kernel_id)
+        await manager.start_kernel(cwd=str(self.folder))
+        return LocalKernel(manager)

@@ -1,0 +1,191 @@
+"""A sample of the same, in a real sandbox: every kind of thing that crosses its border."""
+
+from __future__ import annotations
+
+import gc
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+
+import interview_ext.sandbox
+from interview_ext.errors import EngineUnavailable
+from interview_ext.execution.launcher import SandboxLauncher
+from interview_ext.execution.ports import Files
+from interview_ext.rooms.ids import digest
+from interview_ext.rooms.model import DataFile, Room
+from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.profiles import PYTHON, Limits
+from interview_ext.sandbox.provisioner import SandboxRequest
+from interview_ext.sandbox.sandboxes import Sandboxes
+from tests.execution.conftest import Bench, make_bench
+from tests.execution.sockets import open_sockets
+
+MIB = 1024 * 1024
+MakeBench = Callable[..., Awaitable[Bench]]
+
+
+def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
+    """As ``app.py`` makes it, with the kernelspec as it is in the package."""
+    kernels = folder / "kernels"
+    kernels.mkdir()
+    package = Path(interview_ext.sandbox.__file__).parent
+    (kernels / "interview-python").symlink_to(package / "kernelspec")
+
+    def request(room: Room, files: Files) -> SandboxRequest:
+        return SandboxRequest(sandboxes=sandboxes, room=room.id, files=files)
+
+    return SandboxLauncher(
+        request=request,
+        engine=sandboxes.engine_status,
+        limits=lambda name: vars(sandboxes.profile(name).limits),
+        specs=KernelSpecManager(kernel_dirs=[str(kernels)]),
+    )
+
+
+@asynccontextmanager
+async def house(folder: Path, sandboxes: Sandboxes) -> AsyncIterator[Bench]:
+    await sandboxes.start()
+    try:
+        async with asynccontextmanager(make_bench)(folder, launcher(sandboxes, folder)) as bench:
+            yield bench
+    finally:
+        await sandboxes.stop()
+
+
+@pytest.fixture
+async def make_sandbox_bench(sandbox_image: None, tmp_path: Path) -> AsyncIterator[MakeBench]:
+    """Makes a room whose kernel runs in a container, with limits of the test's."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**limits: Any) -> Bench:
+            sandboxes = Sandboxes(
+                server_id=f"test-{secrets.token_hex(6)}",
+                pool_size=0,
+                profiles={"python": replace(PYTHON, limits=Limits(**limits))},
+            )
+            return await stack.enter_async_context(house(tmp_path, sandboxes))
+
+        yield make
+
+
+async def test_a_table_of_the_rooms_data_and_everything_the_first_cells_need(
+    make_sandbox_bench: MakeBench,
+) -> None:
+    bench = await make_sandbox_bench()
+    content = b"x,y\n1,2\n3,4\n"
+    await bench.store.put_data_file(
+        DataFile(room_id=bench.room.id, path="t.csv", size=len(content), digest=digest(content)),
+        content,
+    )
+    notebook = bench.notebook(
+        a="import pandas as pd; pd.read_csv('data/t.csv').describe()",
+        b="name = input('Who? '); print('Hello', name)",
+        c="import time; print('on', flush=True); time.sleep(60)",
+        d="for i in range(20_000):\n    print('line', i, flush=True)",
+    )
+    assert (await bench.run("a"))["state"] == "done"
+    assert "<table" in bench.outputs("a")[0]["data"]["text/html"]
+    asking = await bench.submit("b")
+    await bench.message(lambda m: m["type"] == "input_request")
+    await bench.executions.answer(bench.host, asking.id, "Ada")
+    await bench.ended(asking)
+    assert bench.text("b").endswith("Hello Ada\n")
+    endless = await bench.submit("c")
+    await notebook.becomes("c", lambda cell: "on" in str(cell["outputs"]))
+    await bench.executions.interrupt(bench.candidate)
+    assert (await bench.ended(endless))["state"] == "interrupted"
+    assert (await bench.run("d"))["state"] == "done"
+    assert bench.text("d").splitlines() == [f"line {i}" for i in range(20_000)]
+    status = (await bench.executions.sandbox(bench.candidate)).as_body()
+    assert status["limits"]["memory_bytes"] == PYTHON.limits.memory_bytes
+    assert status["usage"]["memory_bytes"] > 10 * MIB
+
+
+async def test_the_memory_limit_is_named_where_the_candidate_sees_it(
+    make_sandbox_bench: MakeBench,
+) -> None:
+    bench = await make_sandbox_bench(memory_bytes=256 * MIB)
+    notebook = bench.notebook(a="x = bytearray(4 * 2**30)", b="1", c="print('again')")
+    first, second = await bench.submit("a"), await bench.submit("b")
+    record = await bench.ended(first)
+    assert (record["state"], record["death"]) == ("died", "memory limit")
+    assert (await bench.ended(second))["state"] == "cleared"
+    assert "memory limit" in bench.outputs("a")[-1]["evalue"]
+    assert [notebook.pages[1].cell(c)["execution_state"] for c in "ab"] == ["idle", "idle"]
+    assert (await bench.run("c"))["state"] == "done"
+    assert bench.text("c") == "again\n"
+
+
+async def test_the_time_limit_and_a_crash_are_named(make_sandbox_bench: MakeBench) -> None:
+    bench = await make_sandbox_bench(run_s=2)
+    bench.notebook(a="import time; time.sleep(60)", b="import os; os.abort()")
+    record = await bench.run("a")
+    assert (record["state"], record["death"]) == ("died", "time limit")
+    record = await bench.run("b")
+    assert (record["state"], record["death"]) == ("died", "crash")
+
+
+async def test_widgets_and_a_restart_under_an_open_socket(make_sandbox_bench: MakeBench) -> None:
+    bench = await make_sandbox_bench()
+    bench.notebook(
+        a="import ipywidgets; out = ipywidgets.Output(); display(out)\nwith out: print('inside')",
+        b="'out' in dir()",
+    )
+    async with open_sockets(bench) as sockets:
+        page = await sockets.connect(bench.candidate)
+        await bench.run("a")
+        opened = await page.hear(
+            lambda m: (
+                m["header"]["msg_type"] == "comm_open"
+                and m["content"]["data"]["state"].get("_model_name") == "OutputModel"
+            )
+        )
+        comm_id = opened["content"]["comm_id"]
+        await page.hear(lambda _: "inside" in str(page.comm_state(comm_id).get("outputs")))
+        await bench.executions.restart(bench.host)
+        await page.hear(
+            lambda m: m["header"]["msg_type"] == "comm_close" and m["content"]["comm_id"] == comm_id
+        )
+        await bench.run("b")
+        assert bench.outputs("b")[0]["data"]["text/plain"] == "False"
+        reply = await page.ask("complete_request", {"code": "impor", "cursor_pos": 5})
+        assert "import" in reply["matches"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_no_engine_no_run(tmp_path: Path) -> None:
+    """docker-py leaves the socket of a failed connection to the garbage collector."""
+    engine = DockerEngine(base_url=f"unix://{tmp_path}/none.sock")
+    async with house(tmp_path, Sandboxes(engine=engine, pool_size=0)) as bench:
+        bench.notebook(a="1")
+        with pytest.raises(EngineUnavailable) as refused:
+            await bench.submit("a")
+        assert "make services" in refused.value.hint
+        status = (await bench.executions.sandbox(bench.host)).as_body()
+        assert status["engine"]["available"] is False
+    gc.collect()
+
+
+async def test_a_kernelspec_of_our_name_without_a_sandbox_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "kernels" / "interview-python").mkdir(parents=True)
+    (tmp_path / "kernels" / "interview-python" / "kernel.json").write_text(
+        '{"argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"],'
+        ' "display_name": "Local", "language": "python"}'
+    )
+    sandboxes = Sandboxes(pool_size=0)
+    local = SandboxLauncher(
+        request=lambda _room, _files: None,
+        engine=sandboxes.engine_status,
+        limits=lambda _: {},
+        specs=KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")]),
+    )
+    async with asynccontextmanager(make_bench)(tmp_path, local) as bench:
+        with pytest.raises(EngineUnavailable):
+            await local.launch(bench.room, kernel_id="k", files=dict)  # type: ignore[arg-type]
+    await sandboxes.stop()

@@ -1,0 +1,149 @@
+"""The frames on stdio: both ends agree, and nothing malformed gets past the host's end."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import struct
+import types
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interview_ext.errors import SandboxProtocolError
+from interview_ext.sandbox import frames
+from interview_ext.sandbox.frames import (
+    HEADER,
+    Channel,
+    Frame,
+    FrameReader,
+    Kind,
+    ReplayBuffer,
+    pack,
+    pack_parts,
+    unpack_parts,
+)
+from interview_ext.sandbox.images import image_folder
+from interview_ext.sandbox.runclock import header
+
+SYNC = bytes(range(200, 216))
+
+
+@pytest.fixture(scope="module")
+def shim() -> types.ModuleType:
+    """PID 1's own source, loaded here."""
+    path: Path = image_folder("python") / "shim.py"
+    spec = importlib.util.spec_from_file_location("shim", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def reader(*, max_payload_bytes: int = 1000) -> FrameReader:
+    return FrameReader(sync=SYNC, max_payload_bytes=max_payload_bytes)
+
+
+def test_both_ends_mean_the_same(shim: types.ModuleType) -> None:
+    assert shim.HEADER.format == HEADER.format
+    assert {kind.name: kind.value for kind in Kind} == {k.name: getattr(shim, k.name) for k in Kind}
+    channels = [c for c in Channel if c is not Channel.NONE]
+    assert {c.name: c.value for c in channels} == {c.name: getattr(shim, c.name) for c in channels}
+    assert (shim.VERSION, shim.SYNC_BYTES) == (frames.VERSION, frames.SYNC_BYTES)
+    assert shim.unpack_parts(pack_parts([b"a", b"", b"bc"])) == [b"a", b"", b"bc"]
+    assert unpack_parts(shim.pack_parts([b"a", b"", b"bc"])) == [b"a", b"", b"bc"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Kind), st.sampled_from(Channel), st.binary(max_size=90))),
+    st.binary(max_size=60),
+    st.integers(1, 40),
+)
+def test_frames_survive_any_cut_of_the_stream(
+    sent: list[tuple[Kind, Channel, bytes]], rest: bytes, step: int
+) -> None:
+    """Whatever stood on the stream before the marker is of a broken one, and does not count."""
+    expected = [Frame(kind, channel, n, p) for n, (kind, channel, p) in enumerate(sent)]
+    stream = rest.replace(SYNC, b"") + SYNC
+    stream += b"".join(pack(f.kind, f.channel, f.number, f.payload) for f in expected)
+    cut = reader()
+    got = [f for i in range(0, len(stream), step) for f in cut.feed(stream[i : i + step])]
+    assert got == expected
+
+
+@given(st.binary(max_size=400))
+def test_garbage_is_an_offence_or_nothing(garbage: bytes) -> None:
+    each = reader(max_payload_bytes=100)
+    try:
+        for frame in each.feed(SYNC + garbage):
+            assert len(frame.payload) <= 100
+            unpack_parts(frame.payload)
+    except SandboxProtocolError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        HEADER.pack(1001, Kind.MESSAGE, Channel.SHELL, 0, 1),
+        HEADER.pack(2**32 - 1, Kind.MESSAGE, Channel.SHELL, 0, 1),
+        HEADER.pack(0, 0, 0, 0, 1),
+        HEADER.pack(0, 99, 0, 0, 1),
+        HEADER.pack(0, Kind.MESSAGE, 77, 0, 1),
+        HEADER.pack(0, Kind.MESSAGE, Channel.SHELL, 1, 1),
+    ],
+)
+def test_bad_headers(raw: bytes) -> None:
+    with pytest.raises(SandboxProtocolError):
+        list(reader().feed(SYNC + raw))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\0",
+        struct.pack("!H", 0),
+        struct.pack("!H", 5),
+        struct.pack("!HI", 1, 10) + b"short",
+        struct.pack("!HI", 1, 1) + b"too long",
+        struct.pack("!H2001I", 2001, *[0] * 2001),
+        struct.pack("!HI", 1, 2**32 - 1),
+    ],
+)
+def test_bad_parts(payload: bytes) -> None:
+    with pytest.raises(SandboxProtocolError):
+        unpack_parts(payload)
+
+
+def test_the_replay_buffer_keeps_what_is_not_acknowledged() -> None:
+    buffer = ReplayBuffer(max_bytes=60)
+    sent = [buffer.add(Kind.MESSAGE, Channel.SHELL, payload) for payload in (b"a", b"b", b"c")]
+    fullness = [buffer.full]
+    sent.append(buffer.add(Kind.MESSAGE, Channel.SHELL, b"d" * 20))
+    fullness.append(buffer.full)
+    buffer.acknowledge(2)
+    fullness.append(buffer.full)
+    assert buffer.rest() == sent[2:]
+    assert fullness == [False, True, False]
+    with pytest.raises(SandboxProtocolError):
+        buffer.acknowledge(5)
+
+
+def test_the_shim_finds_the_marker_in_the_middle_of_a_cut_frame(shim: types.ModuleType) -> None:
+    each = shim.FrameReader(SYNC, 1000)
+    whole = shim.HEADER.pack(5, Kind.MESSAGE, Channel.SHELL, 0, 1) + b"12345"
+    cut = shim.HEADER.pack(900, Kind.MESSAGE, Channel.SHELL, 0, 1) + b"12"
+    stream = cut + SYNC + whole
+    got = [f for i in range(0, len(stream), 7) for f in each.feed(stream[i : i + 7])]
+    assert got == [(Kind.MESSAGE, Channel.SHELL, 1, b"12345")]
+
+
+@pytest.mark.parametrize("raw", [b"[", b"[]", b"1", b"\xff", b"[" * 10_000, b"x" * 100_000])
+def test_headers_that_cannot_be_read_are_empty(raw: bytes) -> None:
+    assert header([b"<IDS|MSG>", b"", raw]) == {}
+    assert header([b"no delimiter"]) == {}
+    assert header([b"<IDS|MSG>", b"", json.dumps({"msg_type": "x"}).encode()]) == {"msg_type": "x"}

@@ -1,0 +1,116 @@
+"""A container whose shim has been taken over: it is ended, and the server's loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+
+import docker
+import pytest
+
+from interview_ext.errors import SandboxError
+from interview_ext.sandbox.deaths import Reason
+from interview_ext.sandbox.images import reference
+from interview_ext.sandbox.profiles import PYTHON
+
+from .conftest import PATIENCE_S, MakeSandboxes
+
+IMAGE = "interview-sandbox-test-hostile:1"
+
+# The real shim, but for what it answers to a request for a file of a certain name.
+HOSTILE = """
+import sys, time
+sys.path.insert(0, "/opt/interview")
+import shim
+
+class Hostile(shim.Shim):
+    def answer_file(self, payload):
+        offence = payload.split(b'"path": "', 1)[1].split(b'"', 1)[0].decode()
+        add = self.outbox.add
+        raw = self.outbox.unsent.append
+        if offence == "bad-header":
+            raw(b"\\xff" * 64)
+        elif offence == "huge-frame":
+            raw(shim.HEADER.pack(4_000_000_000, shim.MESSAGE, shim.IOPUB, 0, self.outbox.last + 1))
+        elif offence == "gap":
+            self.outbox.last += 7
+            add(shim.MESSAGE, shim.IOPUB, shim.pack_parts([b"x"]))
+        elif offence == "bad-parts":
+            add(shim.MESSAGE, shim.IOPUB, b"\\xff\\xff\\xff")
+        elif offence == "false-ack":
+            raw(shim.HEADER.pack(0, shim.ACK, 0, 0, 10**12))
+        elif offence == "second-hello":
+            raw(shim.HEADER.pack(2, shim.HELLO, 0, 0, 0) + b"{}")
+        elif offence == "deep-json":
+            add(shim.NOTICE, shim.IOPUB, b"[" * 60_000)
+        elif offence == "cut-reply":
+            add(shim.REPLY, 0, b"\\0\\0\\xff\\xff{}")
+        elif offence == "wrong-way":
+            add(shim.FILE, 0, b"")
+        elif offence == "garbage-after-exit":
+            import os
+            os.write(1, b"\\0" * 100_000)
+            sys.exit(3)
+
+Hostile().run()
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile_image(sandbox_image: None) -> Iterator[str]:
+    archive = io.BytesIO()
+    dockerfile = (
+        f"FROM {reference('python')}\nCOPY hostile.py /opt/\n"
+        'ENTRYPOINT ["/opt/venv/bin/python", "-B", "/opt/hostile.py"]\n'
+    )
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, text in (("Dockerfile", dockerfile), ("hostile.py", HOSTILE)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            entry.mode = 0o644
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    archive.seek(0)
+    client = docker.from_env()
+    try:
+        client.images.build(fileobj=archive, custom_context=True, tag=IMAGE, rm=True)
+        yield IMAGE
+        client.images.remove(IMAGE, force=True)
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize(
+    "offence",
+    [
+        "bad-header",
+        "huge-frame",
+        "gap",
+        "bad-parts",
+        "false-ack",
+        "second-hello",
+        "deep-json",
+        "cut-reply",
+        "wrong-way",
+        "garbage-after-exit",
+    ],
+)
+async def test_an_offence_ends_the_container(
+    hostile_image: str, make_sandboxes: MakeSandboxes, offence: str
+) -> None:
+    problems: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    sandboxes = await make_sandboxes(profile=replace(PYTHON, image=hostile_image))
+    sandbox = await sandboxes.claim("python", room="room-1")
+    with pytest.raises(SandboxError):
+        await sandbox.get(offence)
+    async with asyncio.timeout(PATIENCE_S):
+        await sandbox.ended.wait()
+    assert sandbox.death is not None
+    assert sandbox.death.reason is Reason.CRASH
+    if offence != "garbage-after-exit":
+        assert "what no sandbox sends" in sandbox.death.detail
+    assert problems == []

@@ -1,0 +1,1 @@
+"""The whole product: a real server process, real containers, people who speak its protocols."""

@@ -1,0 +1,227 @@
+"""SIGKILL while people type, delete and run: what was called saved is there, exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from pycrdt import TransactionEvent
+
+from interview_ext.collab.wire.update import Span, read_update
+from tests.whole.conftest import MakeServer
+from tests.whole.people import Person, Tab
+from tests.whole.server import Server
+
+ROUNDS = 3
+SAVED_BEFORE_KILL = 60
+"""Messages about what is saved that each robot gets in a round before the next one kills."""
+COUNTING = """import time
+for number in range(100_000):
+    print(f"<{number}>", flush=True)
+    time.sleep(0.01)
+"""
+PADS = ("pad-1", "pad-2")
+REASON = "the server was restarted"
+
+
+@dataclass
+class Word:
+    """What was typed at one stroke, and whether it was deleted again."""
+
+    text: str
+    cell: str
+    span: Span
+    removed: bool = False
+
+
+@dataclass
+class Robot:
+    """Types words into two cells and deletes some of them, and knows what it has done."""
+
+    tab: Tab
+    name: str
+    words: list[Word] = field(default_factory=list)
+    _last: Span | None = None
+
+    def __post_init__(self) -> None:
+        self.tab.doc.observe(self._note)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Work without a pause, connected or not, until the block ends."""
+        work = asyncio.create_task(self._work())
+        try:
+            yield
+            assert not work.done(), work.exception()
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            self._type()
+            if len(self.words) % 3 == 0:
+                self._delete(self.words[-2])
+            # Whoever has lost the server types on, but nobody types so fast.
+            await asyncio.sleep(0.1 if self.tab.closed.is_set() else 0.004)
+
+    def _type(self) -> None:
+        cell = PADS[len(self.words) % 2]
+        text = f"<{self.name}.{len(self.words)}>"
+        self.tab.source(cell).insert(0, text)
+        assert self._last is not None
+        self.words.append(Word(text, cell, self._last))
+
+    def _delete(self, word: Word) -> None:
+        source = self.tab.source(word.cell)
+        start = str(source).index(word.text)
+        del source[start : start + len(word.text)]
+        word.removed = True
+
+    def _note(self, event: TransactionEvent) -> None:
+        for span in read_update(event.update).inserts:
+            if span.client == self.tab.client:
+                self._last = span
+
+    # -- what must be so
+
+    def check_saved(self, seen: Tab) -> int:
+        """Compare what the server has with what it called saved; return how much that was."""
+        checked = 0
+        clock = self.tab.saved.get(self.tab.client, 0)
+        for word in self.words:
+            count = str(seen.source(word.cell)).count(word.text)
+            assert count <= 1, f"{word.text} is doubled"
+            if word.span.end > clock:
+                continue
+            checked += 1
+            if not word.removed:
+                assert count == 1, f"{word.text} was saved, and is missing"
+            elif self._deletion_saved(word.span):
+                assert count == 0, f"the deletion of {word.text} was saved, and is missing"
+        return checked
+
+    def complete(self, seen: Tab) -> bool:
+        """Whether everything ever typed is there once, and everything deleted is gone."""
+        texts = {cell: str(seen.source(cell)) for cell in PADS}
+        return all(texts[w.cell].count(w.text) == (not w.removed) for w in self.words)
+
+    def _deletion_saved(self, span: Span) -> bool:
+        return any(
+            d.client == span.client and d.clock <= span.clock and span.end <= d.end
+            for d in self.tab.deleted
+        )
+
+
+def kill_at_next_saved(server: Server, tabs: list[Tab]) -> asyncio.Event:
+    """Kill the server in the moment in which it has called something saved."""
+    killed = asyncio.Event()
+    left = dict.fromkeys(tabs, SAVED_BEFORE_KILL)
+
+    def count(tab: Tab) -> None:
+        left[tab] -= 1
+        if max(left.values()) < 0 and not killed.is_set():
+            os.kill(server.pid, signal.SIGKILL)
+            killed.set()
+
+    for tab in tabs:
+        tab.on_saved = lambda tab=tab: count(tab)  # type: ignore[misc]
+    return killed
+
+
+@pytest.mark.timeout(300)  # four starts of the server
+async def test_killed_server_keeps_what_it_called_saved(make_server: MakeServer) -> None:
+    server = make_server()
+    await asyncio.to_thread(server.start)
+    room = await server.room(
+        {"pad-1": "", "pad-2": "", "count": COUNTING, "quick": "print(7)", "again": "8"}
+    )
+    people = [
+        await Person.join(server, await server.invite(room), "Cora"),
+        await Person.join(server, await server.invite(room, "interviewer"), "Ida"),
+    ]
+    onlooker = await Person.join(server, await server.invite(room, "observer"), "Otto")
+    document = await people[0].document()
+    tabs = [await Tab(person, document).open() for person in people]
+    robots = [Robot(tab, tab.person.id) for tab in tabs]
+    accepted: list[dict[str, Any]] = []
+    async with contextlib.AsyncExitStack() as stack:
+        for robot in robots:
+            await stack.enter_async_context(robot.working())
+        for number in range(ROUNDS):
+            accepted += await busy(tabs[0])
+            killed = kill_at_next_saved(server, tabs)
+            async with asyncio.timeout(60):
+                await killed.wait()
+            for tab in tabs:
+                tab.online.clear()
+                await tab.closed.wait()
+            before = server.containers()
+            assert len(before) >= 1, "the killed server has left the room's container"
+            await asyncio.to_thread(server.wait_killed)
+            answer, _ = await asyncio.gather(
+                press_at_once(tabs[0], "again"), asyncio.to_thread(server.start)
+            )
+            assert answer.status_code == 202, answer.text
+            fresh = await Tab(onlooker, document).open()
+            assert (await fresh.ended(answer.json()["id"]))["state"] == "done"
+            assert not server.containers() & before, "containers of the killed server are left"
+            assert all(robot.check_saved(fresh) > 10 for robot in robots)
+            await check_runs(onlooker, fresh, accepted)
+            for tab in tabs:
+                tab.online.set()
+                await tab.back(number + 2)
+            await fresh.close()
+    fresh = await Tab(onlooker, document).open()
+    await fresh.until(lambda: all(robot.complete(fresh) for robot in robots), "all that was typed")
+    again = (await tabs[0].run("quick")).json()
+    assert (await tabs[0].ended(again["id"]))["state"] == "done"
+
+
+async def press_at_once(tab: Tab, cell: str) -> httpx.Response:
+    """Press Shift+Enter until a server answers that has its store: it is still at its start."""
+    while True:
+        try:
+            answer = await tab.run(cell)
+        except httpx.TransportError:
+            await asyncio.sleep(0.02)
+        else:
+            if answer.status_code != 503:
+                return answer
+
+
+async def busy(tab: Tab) -> list[dict[str, Any]]:
+    """Run a cell to its end, then one that counts, with another behind it."""
+    quick = (await tab.run("quick")).json()
+    assert (await tab.ended(quick["id"]))["state"] == "done"
+    runs = [quick, (await tab.run("count")).json(), (await tab.run("quick")).json()]
+    await tab.until(lambda: "<20>" in tab.printed("count"), "the count")
+    return runs
+
+
+async def check_runs(onlooker: Person, fresh: Tab, accepted: list[dict[str, Any]]) -> None:
+    """Of each round the first run is done; the others say, where they stand, what happened."""
+    records = {r["id"]: r for r in (await onlooker.ask("GET", "/executions")).json()["runs"]}
+    for index, run in enumerate(accepted):
+        record = records[run["id"]]
+        expected = ("done", None) if index % 3 == 0 else ("interrupted", REASON)
+        assert (record["state"], record["death"]) == expected
+    for cell, word in (("count", "was interrupted"), ("quick", "did not run")):
+        assert fresh.cell(cell)["execution_state"] == "idle"
+        note = fresh.outputs(cell)[-1]
+        assert note["output_type"] == "error"
+        assert word in "".join(note["traceback"])
+        assert REASON in "".join(note["traceback"])
+        assert sum(o["output_type"] == "error" for o in fresh.outputs(cell)) == 1
+    numbers = fresh.printed("count").split()
+    assert len(numbers) > 20
+    assert numbers == [f"<{n}>" for n in range(len(numbers))], "output is missing or doubled"
+    assert fresh.printed("quick") == "7\n"
