@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, cast
@@ -120,7 +121,7 @@ class SandboxLauncher:
         )
         try:
             await manager.start_kernel(interview=self._request(room, files))
-        except InterviewError:
+        except (InterviewError, asyncio.CancelledError):
             await manager.shutdown_kernel(now=True)
             raise
         except Exception as error:

@@ -150,12 +150,14 @@ class KernelWire:
         """Disconnect."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        for socket in self._sockets.values():
-            socket.close(linger=0)
-        self._sockets.clear()
-        self._context.term()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        finally:  # also when whoever closes is cancelled meanwhile
+            self._tasks.clear()
+            for socket in self._sockets.values():
+                socket.close(linger=0)
+            self._sockets.clear()
+            self._context.term()
 
     def send(
         self,

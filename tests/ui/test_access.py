@@ -75,6 +75,7 @@ def test_the_candidates_journey_by_keyboard_alone(
     keys.type("Ada")
     keys.press("Enter")
     expect(page).to_have_url(re.compile(r"/lobby$"))
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
     tab_to(page, "Message to your host")
     keys.type("Hello")
     keys.press("Enter")

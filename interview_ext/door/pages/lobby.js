@@ -15,6 +15,7 @@ const CLOSINGS = {
 let room = null;
 let people = [];
 let stopped = false;
+const shown = new Set(); // numbers of the lines of chat on the page
 let skew = 0; // ms by which the server's clock is ahead of this one
 
 function say(headline, detail = '', mood = '') {
@@ -94,7 +95,12 @@ function showPeople() {
   );
 }
 
+/** A line comes with the answer to whoever wrote it, and with the socket once that is open. */
 function showLine(event) {
+  if (shown.has(event.seq)) {
+    return;
+  }
+  shown.add(event.seq);
   const item = document.createElement('p');
   const name = document.createElement('b');
   name.textContent = event.actor === page.participantId ? 'You' : String(event.payload?.name ?? '');
@@ -207,14 +213,16 @@ async function send(event) {
   }
   byId('problem').hidden = true;
   try {
-    await ask(`${page.apiPath}/chat`, { method: 'POST', body: { text } });
+    const event = await ask(`${page.apiPath}/chat`, { method: 'POST', body: { text } });
     byId('line').value = '';
+    showLine(event);
   } catch (error) {
     showProblem(error);
   }
 }
 
 byId('chat').addEventListener('submit', send);
+byId('send').disabled = false; // until here Enter would have sent the form past this script
 setInterval(tick, 1000);
 await check();
 tick();
