@@ -213,9 +213,9 @@ async function send(event) {
   }
   byId('problem').hidden = true;
   try {
-    const event = await ask(`${page.apiPath}/chat`, { method: 'POST', body: { text } });
+    const said = await ask(`${page.apiPath}/chat`, { method: 'POST', body: { text } });
     byId('line').value = '';
-    showLine(event);
+    showLine(said);
   } catch (error) {
     showProblem(error);
   }
