@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from jupyter_ydoc import YNotebook
+from pycrdt import Doc
 
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Document, Room, Run
 from interview_ext.rooms.roles import Action
+
+T = TypeVar("T")
+
+
+class DocumentHistory(Protocol):
+    """What a shared notebook has been."""
+
+    async def newest(
+        self, find: Callable[[Doc[Any]], T | None], *, since: datetime
+    ) -> tuple[T, int] | None:
+        """What `find` makes of the newest state it makes something of, and its log position.
+
+        `find` is called in a thread with a copy of the document; `since` bounds the search.
+        """
 
 
 class RunDocument(Protocol):
@@ -21,6 +37,9 @@ class RunDocument(Protocol):
 
     @property
     def ydoc(self) -> YNotebook: ...
+
+    @property
+    def history(self) -> DocumentHistory: ...
 
     @property
     def log_seq(self) -> int:

@@ -7,7 +7,10 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+
+from pycrdt import Doc
 
 from interview_ext.errors import (
     BadRequest,
@@ -18,7 +21,7 @@ from interview_ext.errors import (
     SourceMismatch,
     TooManyRequests,
 )
-from interview_ext.execution.cells import Cell, source_digest
+from interview_ext.execution.cells import Cell, source_digest, source_in
 from interview_ext.execution.items import Item
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import (
@@ -42,6 +45,11 @@ log = logging.getLogger(__name__)
 
 SOURCE_WAIT_S = 2.0
 """How long a run waits for the keystrokes before it, which travel on another socket."""
+LOOK_BACK_AFTER_S = 0.3
+"""How long it waits for them before it looks whether the keystrokes after it were faster."""
+LOOK_BACK_S = 30.0
+"""How old a state of the cell may be to be what a page showed when its run was asked for: pages
+send one request after another, so the last of several waits for the answers to the others."""
 MAX_FREEZING = 20
 """Requests of one person that may wait for keystrokes at once: each hashes the cell at every
 keystroke. A page of ours has one at a time."""
@@ -142,7 +150,7 @@ class Executions:
             raise TooManyRequests("Too many runs wait for what you have typed.")
         self._freezing[actor.id] += 1
         # Before its turn: by then the page may show something else, and the document too.
-        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256))
+        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256, self._clock()))
         try:
             # One person's requests one after another: a cell that is still on its way must not
             # be overtaken by the next one of "run all". Others are not held up.
@@ -313,22 +321,44 @@ class Executions:
         await asyncio.gather(*(runner.stop(reason) for runner in ending if runner is not None))
 
 
-async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str) -> _Frozen:
-    """Wait until the cell's source has the digest, and take it at that very moment."""
+async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str, at: datetime) -> _Frozen:
+    """Take the cell's source as it was with that digest: as soon as it is, or from the log.
+
+    Keystrokes and requests travel on different sockets. Those before the request are waited
+    for; when those after it came first, the state the page showed is in the log.
+    """
     found: list[_Frozen] = []
+
+    def shown(source: str | None) -> bool:
+        return source is not None and source_digest(source) == source_sha256
 
     def matches() -> bool:
         source = cell.source()
-        if source is None or source_digest(source) != source_sha256:
+        if source is None or not shown(source):
             return False
         found.append(_Frozen(source=source, log_seq=shared.log_seq))
         return True
 
-    if not await shared.wait_for(matches, SOURCE_WAIT_S):
+    def earlier(doc: Doc[Any]) -> str | None:
+        source = source_in(doc, cell.cell_id)
+        return source if shown(source) else None
+
+    coming = asyncio.create_task(shared.wait_for(matches, SOURCE_WAIT_S))
+    try:
+        await asyncio.wait({coming}, timeout=LOOK_BACK_AFTER_S)
+        if not found and cell.source() is not None:
+            past = await shared.history.newest(earlier, since=at - timedelta(seconds=LOOK_BACK_S))
+            if past is not None:
+                return _Frozen(source=past[0], log_seq=past[1])
+        await coming
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+    if not found:
         if cell.source() is None:
             raise NotFound("There is no such code cell in this notebook.")
         raise SourceMismatch("The server's copy of this cell is not what your page shows.")
-    return found[-1]
+    return found[0]
 
 
 def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:
