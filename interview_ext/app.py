@@ -321,7 +321,10 @@ class House:
         task.add_done_callback(self._steps.discard)
 
     async def _follow(self, room_id: str, state: str) -> None:
-        if state in (RoomState.LOBBY, RoomState.LIVE):
+        if state == RoomState.PAUSED:
+            await self.executions.freeze(room_id)
+        elif state in (RoomState.LOBBY, RoomState.LIVE):
+            await self.executions.thaw(room_id)
             await self.executions.warm(await self.rooms.get(room_id))
         elif state in (RoomState.ENDED, DELETED):
             await self.executions.close_room(room_id)
@@ -329,7 +332,11 @@ class House:
 
     def _sandbox_of(self, room: Room, files: Files) -> SandboxRequest:
         return SandboxRequest(
-            sandboxes=self.sandboxes, room=room.id, profile=room.profile, files=files
+            sandboxes=self.sandboxes,
+            room=room.id,
+            profile=room.profile,
+            files=files,
+            run_limit=False,
         )
 
     def _routes_of(self, actor: Actor) -> list[Route]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError
+from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError, SandboxGone
 from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle
 from interview_ext.rooms.model import Room
 
@@ -27,6 +28,10 @@ class _Provisioner(Protocol):
     """None, or why it ended: `reason` and `detail`."""
 
     async def wait(self) -> int | None: ...
+
+    async def freeze(self) -> None: ...
+
+    async def thaw(self) -> None: ...
 
     async def stats(self) -> Any:
         """None, or `memory_bytes`, `cpu`, `pids` and `limits`."""
@@ -55,6 +60,16 @@ class SandboxKernel:
     async def interrupt(self) -> None:
         """See `KernelHandle`."""
         await self._manager.interrupt_kernel()
+
+    async def freeze(self) -> None:
+        """See `KernelHandle`."""
+        with suppress(SandboxGone):
+            await self._provisioner.freeze()
+
+    async def thaw(self) -> None:
+        """See `KernelHandle`."""
+        with suppress(SandboxGone):
+            await self._provisioner.thaw()
 
     async def stop(self) -> None:
         """See `KernelHandle`."""

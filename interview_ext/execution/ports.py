@@ -109,6 +109,12 @@ class KernelHandle(Protocol):
     async def interrupt(self) -> None:
         """Interrupt what it runs."""
 
+    async def freeze(self) -> None:
+        """Give it no processor time until `thaw`; its memory stays. No error if it has ended."""
+
+    async def thaw(self) -> None:
+        """Let it go on."""
+
     async def stop(self) -> None:
         """End it at once and give back all it had; no error if it has ended."""
 
@@ -140,7 +146,7 @@ class KernelLauncher(Protocol):
         """Name of the kernelspec of that profile."""
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``pids`` and more."""
+        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``run_s`` and more."""
 
     async def engine(self) -> EngineState:
         """Whether a kernel could be started now; never raises."""

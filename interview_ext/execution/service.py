@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from pycrdt import Doc
 
 from interview_ext.errors import (
     BadRequest,
+    Conflict,
     EngineUnavailable,
     Forbidden,
     InterviewError,
@@ -114,6 +115,25 @@ class Executions:
         """End the runs and the kernel of a room that has ended or is deleted."""
         await self._end([room_id], "the interview has ended")
 
+    async def freeze(self, room_id: str) -> None:
+        """Let the room's kernel compute nothing: the interview is paused."""
+        await self._runner_does(room_id, RoomRunner.freeze)
+
+    async def thaw(self, room_id: str) -> None:
+        """Let it go on."""
+        await self._runner_does(room_id, RoomRunner.thaw)
+
+    async def _runner_does(
+        self, room_id: str, work: Callable[[RoomRunner], Awaitable[None]]
+    ) -> None:
+        runner = self._runners.get(room_id)
+        if runner is None:
+            return
+        try:
+            await work(runner)
+        except InterviewError as error:
+            log.warning("the sandbox of room %s did not follow: %s", room_id, error.message)
+
     async def warm(self, room: Room) -> None:
         """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
         await self._started.wait()
@@ -189,6 +209,23 @@ class Executions:
         if room.id in self._runners:
             await self._note(room, "run.interrupt", actor, {"run": run_id})
             await self._runners[room.id].interrupt(run_id)
+
+    async def extend(self, actor: Actor, run_id: str, seconds: float) -> Run:
+        """Give a running cell more time; for those who lead the room.
+
+        Raises
+        ------
+        Conflict
+            It does not run.
+        """
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        await self.run(actor, run_id)
+        runner = self._runners.get(room.id)
+        if runner is None:
+            raise Conflict("This cell is not running.")
+        run = await runner.extend(run_id, seconds)
+        await self._note(room, "run.extended", actor, {"run": run_id, "seconds": seconds})
+        return run
 
     async def restart(self, actor: Actor) -> None:
         """Replace the room's kernel by a fresh one.

@@ -135,8 +135,13 @@ class Sandboxes:
         self.profile(profile)
         return self._pools[profile]
 
-    async def claim(self, profile: str, *, room: str) -> Sandbox:
+    async def claim(self, profile: str, *, room: str, run_limit: bool = True) -> Sandbox:
         """A fresh sandbox for a room, its kernel answering.
+
+        Parameters
+        ----------
+        run_limit:
+            Whether it ends when a cell runs longer than the profile's ``run_s``.
 
         Raises
         ------
@@ -144,7 +149,7 @@ class Sandboxes:
             There is none to be had.
         """
         sandbox = await self.pool(profile).claim()
-        sandbox.hand_over(room)
+        sandbox.hand_over(room, run_limit=run_limit)
         return sandbox
 
     def of_room(self, room: str) -> list[Sandbox]:

@@ -30,6 +30,12 @@ class LocalKernel:
     async def interrupt(self) -> None:
         await self.manager.signal_kernel(signal.SIGINT)
 
+    async def freeze(self) -> None:
+        await self.manager.signal_kernel(signal.SIGSTOP)
+
+    async def thaw(self) -> None:
+        await self.manager.signal_kernel(signal.SIGCONT)
+
     async def stop(self) -> None:
         await self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_connection_file()
@@ -52,12 +58,13 @@ class LocalLauncher:
         self.folder = folder
         self.state = Engine()
         self.launched = 0
+        self.run_s = 120.0
 
     def kernel_name(self, profile: str) -> str:
         return f"interview-{profile}"
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1}
+        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1, "run_s": self.run_s}
 
     async def engine(self) -> Engine:
         return self.state
