@@ -47,8 +47,12 @@ export function SandboxView(props: Props): React.ReactElement | null {
   return (
     <Section title={trans.__('Sandbox')} className="jp-Interview-Sandbox">
       <div className="jp-Interview-Sandbox-state">
-        <span className="jp-Interview-Dot" data-state={state} aria-hidden="true" />
-        {frozen ? trans.__('Frozen during the pause') : stateText(state, trans)}
+        <span
+          className="jp-Interview-Dot"
+          data-state={frozen ? 'frozen' : state}
+          aria-hidden="true"
+        />
+        {frozen ? trans.__('Frozen') : stateText(state, trans)}
         <span className="jp-Interview-Sandbox-kind">
           {trans.__('container, no network')}
         </span>
