@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from interview_ext.api import replay as r
 from interview_ext.api import schemas as s
 from interview_ext.rooms.roles import Action
 
@@ -339,6 +340,63 @@ OPERATIONS: tuple[Operation, ...] = (
         action=_A.KEEP_COPY,
         response=s.Notebook,
         media_type="application/x-ipynb+json",
+    ),
+    Operation(
+        id="documentAt",
+        method="GET",
+        path=f"{_ROOM}/documents/{{document}}/at",
+        summary="The document as it was at a position of its log",
+        action=_A.REPLAY,
+        response=r.DocumentState,
+        query=(
+            Query(
+                name="seq",
+                default=0,
+                minimum=0,
+                maximum=2**53,
+                description="Position; 0 is the empty document",
+            ),
+        ),
+    ),
+    Operation(
+        id="documentChanges",
+        method="GET",
+        path=f"{_ROOM}/documents/{{document}}/changes",
+        summary="Who changed what, page by page",
+        action=_A.REPLAY,
+        response=r.ChangeList,
+        query=(
+            Query(
+                name="after",
+                default=0,
+                minimum=0,
+                maximum=2**53,
+                description="Only changes with a greater `seq`",
+            ),
+            Query(
+                name="to",
+                default=2**53,
+                minimum=0,
+                maximum=2**53,
+                description="None with a greater `seq`",
+            ),
+            Query(
+                name="limit",
+                default=500,
+                minimum=1,
+                maximum=2000,
+                description="At most so many",
+            ),
+        ),
+    ),
+    Operation(
+        id="replayDocument",
+        method="GET",
+        path=f"{_ROOM}/documents/{{document}}/replay",
+        summary="The whole of it in one answer: a line of JSON for the first state and each change",
+        action=_A.REPLAY,
+        response=r.ReplayLine,
+        media_type="application/x-ndjson",
     ),
     Operation(
         id="roomEvents",

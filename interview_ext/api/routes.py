@@ -16,6 +16,7 @@ from interview_ext.api.handlers import (
     invites,
     openapi,
     participants,
+    replay,
     rooms,
     sandbox,
     templates,
@@ -53,6 +54,9 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/sandbox/interrupt": sandbox.InterruptHandler,
         f"{_ROOM}/timeline": timeline.TimelineHandler,
         f"{_ROOM}/documents/{{document}}/copy": documents.CopyHandler,
+        f"{_ROOM}/documents/{{document}}/at": replay.AtHandler,
+        f"{_ROOM}/documents/{{document}}/changes": replay.ChangesHandler,
+        f"{_ROOM}/documents/{{document}}/replay": replay.ReplayHandler,
         f"{_ROOM}/events": RoomEventsSocket,
     }
 )

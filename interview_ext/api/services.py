@@ -5,8 +5,9 @@ Shared documents and running cells are other features, known here by Protocols o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from tornado.httputil import HTTPServerRequest
@@ -25,6 +26,20 @@ SETTING = "interview_services"
 """Key of the `Services` in the settings of a tornado application."""
 
 
+class History(Protocol):
+    """What one document has been; see `collab.history`."""
+
+    async def last_seq(self) -> int: ...
+
+    async def seq_at(self, at: datetime) -> int: ...
+
+    async def at(self, seq: int, *, notebook: bool) -> dict[str, Any] | str: ...
+
+    def changes(
+        self, *, after: int, to: int | None, notebook: bool
+    ) -> AsyncGenerator[Sequence[Any], None]: ...
+
+
 class Documents(Protocol):
     """Shared documents: `collab` has them."""
 
@@ -33,6 +48,9 @@ class Documents(Protocol):
 
     async def content(self, document: Document) -> dict[str, Any] | str:
         """Return notebook JSON or text as of now."""
+
+    def history(self, document: Document) -> History:
+        """Return what the document has been."""
 
 
 class SandboxStatus(Protocol):

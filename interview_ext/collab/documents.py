@@ -123,6 +123,10 @@ class Documents:
         """Return the notebook as nbformat JSON, or the file's text, as of now."""
         return (await self.open(document)).content()
 
+    def history(self, document: Document) -> History:
+        """Return what the document has been."""
+        return History(document.id, self._log)
+
     async def close_room(self, room_id: str) -> None:
         """Commit what was done, write the files, and forget the room's documents.
 
@@ -149,7 +153,7 @@ class Documents:
         shared = SharedDocument(
             document=document,
             doc=doc,
-            history=History(document.id, self._log),
+            history=self.history(document),
             relay=partial(
                 Relay,
                 document=document,

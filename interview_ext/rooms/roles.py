@@ -28,6 +28,9 @@ class Action(StrEnum):
     KERNEL_WATCH = "kernel:watch"
     """See the kernel's messages and the sandbox's usage."""
     TIMELINE_READ = "timeline:read"
+    REPLAY = "replay"
+    """See earlier states of documents, and who changed what. Those who are not staff see them
+    from the moment the interview began: before it, solutions may have stood there."""
     KEEP_COPY = "copy:keep"
     """Fetch one's own copy of the notebook, and the list of what was recorded, at the end."""
 
@@ -37,8 +40,8 @@ A, R, S = Action, Role, RoomState
 _BEFORE = frozenset({A.ROOM_READ, A.EVENTS, A.CHAT})
 _WATCH = _BEFORE | {A.DOCUMENT_READ, A.KERNEL_WATCH}
 _WORK = _WATCH | {A.DOCUMENT_WRITE, A.RUN, A.KERNEL_ASK}
-_STAFF = frozenset({A.ROOM_MANAGE, A.TIMELINE_READ, A.KEEP_COPY})
-_AFTER = frozenset({A.ROOM_READ, A.EVENTS, A.KEEP_COPY})
+_STAFF = frozenset({A.ROOM_MANAGE, A.TIMELINE_READ, A.REPLAY, A.KEEP_COPY})
+_AFTER = frozenset({A.ROOM_READ, A.EVENTS, A.KEEP_COPY, A.REPLAY})
 
 _HOST: dict[RoomState, frozenset[Action]] = {
     S.SCHEDULED: _WORK | _STAFF,
@@ -59,7 +62,7 @@ TABLE: Mapping[Role, Mapping[RoomState, frozenset[Action]]] = MappingProxyType(
             S.LOBBY: _WATCH,
             S.LIVE: _WATCH | {A.TIMELINE_READ},
             S.PAUSED: _WATCH | {A.TIMELINE_READ},
-            S.ENDED: frozenset({A.ROOM_READ, A.EVENTS, A.DOCUMENT_READ, A.TIMELINE_READ}),
+            S.ENDED: frozenset({A.ROOM_READ, A.EVENTS, A.DOCUMENT_READ, A.TIMELINE_READ, A.REPLAY}),
             S.ARCHIVED: frozenset(),
         },
         R.CANDIDATE: {
@@ -149,6 +152,7 @@ _VERBS = {
     A.KERNEL_ASK: "ask the kernel",
     A.KERNEL_WATCH: "watch the kernel",
     A.TIMELINE_READ: "read the timeline",
+    A.REPLAY: "see earlier states",
     A.KEEP_COPY: "fetch a copy",
 }
 

@@ -90,6 +90,12 @@ SANDBOX: dict[str, Any] = {
     "candidate": frozenset({S.LIVE, S.PAUSED}),
     "waiting": NEVER,
 }
+REPLAY: dict[str, Any] = {
+    "host": ALWAYS,
+    "observer": frozenset({S.ENDED}),
+    "candidate": frozenset({S.ENDED}),
+    "waiting": NEVER,
+}
 NOBODY = {"invite": "invite_none", "participant": "person_none", "run": "run_none"}
 NEW_RUN = {"document": "doc_none", "cell_id": "c", "source_sha256": "0" * 64}
 
@@ -128,6 +134,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/documents/{document}/copy"): Row(
         host=ALWAYS, observer=NEVER, candidate=frozenset({S.ENDED}), waiting=NEVER
     ),
+    ("GET", "/rooms/{room}/documents/{document}/at"): Row(**REPLAY),
+    ("GET", "/rooms/{room}/documents/{document}/changes"): Row(**REPLAY),
+    ("GET", "/rooms/{room}/documents/{document}/replay"): Row(**REPLAY),
     ("GET", "/rooms/{room}/events"): Row(**SEE_ROOM),
 }
 OUTSIDE_ONLY = {("POST", "/rooms/{room}/enter"), ("GET", "/templates"), ("GET", "/events")}

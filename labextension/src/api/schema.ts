@@ -92,6 +92,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/documents/{document}/at": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The document as it was at a position of its log */
+        get: operations["documentAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/documents/{document}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what, page by page */
+        get: operations["documentChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/documents/{document}/copy": {
         parameters: {
             query?: never;
@@ -101,6 +135,23 @@ export interface paths {
         };
         /** One's own copy of the notebook, as a file */
         get: operations["copyDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/documents/{document}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole of it in one answer: a line of JSON for the first state and each change */
+        get: operations["replayDocument"];
         put?: never;
         post?: never;
         delete?: never;
@@ -410,7 +461,45 @@ export interface components {
          * @description What somebody in a room may ask the server to do.
          * @enum {string}
          */
-        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "timeline:read" | "copy:keep";
+        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "timeline:read" | "replay" | "copy:keep";
+        /**
+         * AddedStep
+         * @description A new cell, and its place among all.
+         */
+        AddedStep: {
+            cell: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "added";
+            position: number;
+        };
+        /**
+         * Change
+         * @description What one committed update did.
+         */
+        Change: {
+            /** Format: date-time */
+            at: string;
+            /** @description Id of the participant; null for the server, which writes outputs. */
+            by: string | null;
+            /** @description How the page says it came about, such as ``typed`` or ``paste``: reported, not observed. */
+            origin: string | null;
+            seq: number;
+            steps: (components["schemas"]["SourceStep"] | components["schemas"]["OutputsStep"] | components["schemas"]["FieldsStep"] | components["schemas"]["AddedStep"] | components["schemas"]["RemovedStep"] | components["schemas"]["OrderStep"] | components["schemas"]["MetadataStep"])[];
+        };
+        /**
+         * ChangeList
+         * @description Changes in the order of the log.
+         */
+        ChangeList: {
+            changes: components["schemas"]["Change"][];
+            /** @description Ask again with this as `after`; null when there are no more. */
+            next: number | null;
+        };
         /**
          * DataFile
          * @description A file that cells find under ``data/``.
@@ -430,6 +519,18 @@ export interface components {
             path: string;
             /** @description Whether the asking person may change it now. */
             writable: boolean;
+        };
+        /**
+         * DocumentState
+         * @description A document once its log had reached `seq`.
+         */
+        DocumentState: {
+            /** @description nbformat 4.5, or the text of a text document. */
+            content: {
+                [key: string]: unknown;
+            } | string;
+            document: string;
+            seq: number;
         };
         /**
          * DurableMessage
@@ -539,6 +640,21 @@ export interface components {
              * @enum {string}
              */
             type: "event";
+        };
+        /**
+         * FieldsStep
+         * @description Other fields of a cell that have changed, such as its execution count.
+         */
+        FieldsStep: {
+            cell: string;
+            fields: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "fields";
         };
         /**
          * Hello
@@ -696,6 +812,20 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * MetadataStep
+         * @description The notebook's metadata.
+         */
+        MetadataStep: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "metadata";
+            metadata: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * MoreTime
          * @description How much longer the running cell may take.
          */
@@ -786,6 +916,33 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * OrderStep
+         * @description Cells stand in another order.
+         */
+        OrderStep: {
+            cells: string[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "order";
+        };
+        /**
+         * OutputsStep
+         * @description All outputs that a cell has now, as nbformat has them.
+         */
+        OutputsStep: {
+            cell: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "outputs";
+            outputs: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
          * Participant
          * @description Somebody of the room, as its other people see them.
          */
@@ -850,6 +1007,23 @@ export interface components {
              */
             type: "pong";
         };
+        /**
+         * RemovedStep
+         * @description A cell is gone.
+         */
+        RemovedStep: {
+            cell: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "removed";
+        };
+        /**
+         * ReplayLine
+         * @description One line of a replay: the state it begins with, then each change.
+         */
+        ReplayLine: components["schemas"]["DocumentState"] | components["schemas"]["Change"];
         /**
          * Role
          * @description What a participant is in a room; `roles` says what each may do.
@@ -1074,6 +1248,22 @@ export interface components {
             id: string;
             revealed_at: string | null;
             title: string;
+        };
+        /**
+         * SourceStep
+         * @description A text was replaced by another at one place; positions count Unicode code points.
+         */
+        SourceStep: {
+            /** @description Null in a text document. */
+            cell: string | null;
+            deleted: string;
+            inserted: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "source";
+            position: number;
         };
         /**
          * StateChange
@@ -1350,6 +1540,66 @@ export interface operations {
             "4XX": components["responses"]["Error"];
         };
     };
+    documentAt: {
+        parameters: {
+            query?: {
+                /** @description Position; 0 is the empty document */
+                seq?: number;
+            };
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentState"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    documentChanges: {
+        parameters: {
+            query?: {
+                /** @description Only changes with a greater `seq` */
+                after?: number;
+                /** @description None with a greater `seq` */
+                to?: number;
+                /** @description At most so many */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeList"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
     copyDocument: {
         parameters: {
             query?: never;
@@ -1369,6 +1619,31 @@ export interface operations {
                 };
                 content: {
                     "application/x-ipynb+json": components["schemas"]["Notebook"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    replayDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["ReplayLine"];
                 };
             };
             503: components["responses"]["Error"];
