@@ -327,6 +327,8 @@ class House:
             await self.executions.thaw(room_id)
             await self.executions.warm(await self.rooms.get(room_id))
         elif state in (RoomState.ENDED, DELETED):
+            if state == RoomState.ENDED:
+                await self.executions.keep_files(room_id)
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
 

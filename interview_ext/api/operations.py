@@ -309,6 +309,23 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202,
     ),
     Operation(
+        id="listFiles",
+        method="GET",
+        path=f"{_ROOM}/files",
+        summary="The files that cells wrote; after the end those that were kept",
+        action=_A.FILES_READ,
+        response=s.FileList,
+    ),
+    Operation(
+        id="getFile",
+        method="GET",
+        path=f"{_ROOM}/files/{{path}}",
+        summary="One of those files, as a download",
+        action=_A.FILES_READ,
+        response=s.File,
+        media_type="application/octet-stream",
+    ),
+    Operation(
         id="readTimeline",
         method="GET",
         path=f"{_ROOM}/timeline",

@@ -13,6 +13,7 @@ from interview_ext.api.handlers import (
     chat,
     documents,
     executions,
+    files,
     invites,
     openapi,
     participants,
@@ -52,6 +53,8 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/sandbox": sandbox.SandboxHandler,
         f"{_ROOM}/sandbox/restart": sandbox.RestartHandler,
         f"{_ROOM}/sandbox/interrupt": sandbox.InterruptHandler,
+        f"{_ROOM}/files": files.FilesHandler,
+        f"{_ROOM}/files/{{path}}": files.FileHandler,
         f"{_ROOM}/timeline": timeline.TimelineHandler,
         f"{_ROOM}/documents/{{document}}/copy": documents.CopyHandler,
         f"{_ROOM}/documents/{{document}}/at": replay.AtHandler,
@@ -81,5 +84,9 @@ def pattern(path: str) -> str:
     """Return the regular expression of a path of the table."""
     one_id = ID_PATTERN.removeprefix("^").removesuffix("$")
     parts = re.split(r"{(\w+)}", path)
-    named = (f"(?P<{part}>{one_id})" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    shapes = {"path": ".+"}
+    named = (
+        f"(?P<{part}>{shapes.get(part, one_id)})" if i % 2 else re.escape(part)
+        for i, part in enumerate(parts)
+    )
     return PREFIX + "".join(named)

@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    RootModel,
     Strict,
     StrictBool,
     StringConstraints,
@@ -469,6 +470,31 @@ class Sandbox(Model):
     usage: SandboxUsage | None
     death: SandboxDeath | None
     engine: Engine
+
+
+class WorkFile(Model):
+    """A file that cells wrote; `path` is relative to the work folder."""
+
+    path: str
+    size_bytes: int
+
+
+class FileList(Model):
+    """The files of a room."""
+
+    files: tuple[WorkFile, ...]
+    left_out: int
+    """Files whose names cannot be shown, such as those with control characters."""
+    complete: bool
+    """Whether there are no more than these."""
+    kept: bool
+    """Whether these are what was kept at the end, and no longer a kernel's."""
+
+
+class File(RootModel[bytes]):
+    """The bytes of a file; a model only so that the contract can name it."""
+
+    model_config = ConfigDict(json_schema_extra={"type": "string", "format": "binary"})
 
 
 class Notebook(BaseModel):

@@ -71,6 +71,26 @@ class PendingInput(Protocol):
     def password(self) -> bool: ...
 
 
+class File(Protocol):
+    """A file that cells wrote."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class Files(Protocol):
+    """The files that cells wrote; see `schemas.FileList`."""
+
+    @property
+    def files(self) -> Sequence[File]: ...
+    @property
+    def left_out(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
+
+
 class Executions(Protocol):
     """Running cells: `execution` does it. Every method checks what the actor may."""
 
@@ -93,6 +113,10 @@ class Executions(Protocol):
     async def sandbox(self, actor: Actor) -> SandboxStatus: ...
 
     def pending_input(self, room_id: str) -> PendingInput | None: ...
+
+    async def files(self, actor: Actor) -> Files: ...
+
+    async def file(self, actor: Actor, path: str) -> bytes: ...
 
 
 class Links(Protocol):

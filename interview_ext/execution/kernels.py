@@ -13,8 +13,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from interview_ext.errors import InterviewError, SandboxGone
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, KernelLauncher
+from interview_ext.errors import InterviewError, NotFound, SandboxGone
+from interview_ext.execution.ports import (
+    Files,
+    KernelDeath,
+    KernelHandle,
+    KernelLauncher,
+    WorkFiles,
+)
 from interview_ext.execution.wire import Incoming, KernelWire
 from interview_ext.rooms.ids import Clock, now
 from interview_ext.rooms.model import Room
@@ -190,6 +196,33 @@ class RoomKernel:
     async def usage(self) -> Mapping[str, float] | None:
         """What the sandbox uses now, or None."""
         return None if self._handle is None else await self._handle.usage()
+
+    async def list_files(self) -> WorkFiles:
+        """What stands in the work folder; nothing before the first start.
+
+        Raises
+        ------
+        SandboxGone
+            The process has ended, and its files with it.
+        """
+        handle = self._with_files()
+        return WorkFiles() if handle is None else await handle.list_files()
+
+    async def read_file(self, path: str) -> bytes:
+        """One of them. Raises NotFound, TooLarge and as `list_files` does."""
+        handle = self._with_files()
+        if handle is None:
+            raise NotFound("There is no such file.")
+        return await handle.read_file(path)
+
+    def _with_files(self) -> KernelHandle | None:
+        if self._handle is None and self.death is not None:
+            raise SandboxGone(
+                f"The kernel ended ({self.death.reason}); its files are gone.",
+                reason=self.death.reason,
+                hint="Run the cells that write them again.",
+            )
+        return self._handle
 
     # -- messages
 

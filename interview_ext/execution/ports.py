@@ -87,6 +87,10 @@ class ExecutionStore(Protocol):
 
     async def read_content(self, digest: str) -> bytes: ...
 
+    async def put_kept_file(self, file: DataFile, content: bytes) -> None: ...
+
+    async def list_kept_files(self, room_id: str) -> list[DataFile]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class KernelDeath:
@@ -120,6 +124,37 @@ class KernelHandle(Protocol):
 
     async def usage(self) -> Mapping[str, float] | None:
         """``memory_bytes``, ``cpu`` (cores), ``pids`` as of now, or None if unknown."""
+
+    async def list_files(self) -> WorkFiles:
+        """What stands in its work folder. Raises SandboxError, and Conflict while frozen."""
+
+    async def read_file(self, path: str) -> bytes:
+        """One of them. Raises NotFound, TooLarge and as `list_files` does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFile:
+    """A file in the sandbox's work folder, or kept from there."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFiles:
+    """What stands in the work folder.
+
+    Attributes
+    ----------
+    left_out:
+        Files that cannot be named: the kernel chooses names, and some are made to deceive.
+    complete:
+        Whether no more files are there than were looked at.
+    """
+
+    files: tuple[WorkFile, ...] = ()
+    left_out: int = 0
+    complete: bool = True
 
 
 Files = Callable[[], Awaitable[Mapping[str, bytes]]]

@@ -19,6 +19,7 @@ from interview_ext.errors import (
 )
 from interview_ext.execution.cells import Cell, source_digest
 from interview_ext.execution.items import Item
+from interview_ext.execution.keeping import Keeper
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import (
     EngineState,
@@ -26,6 +27,7 @@ from interview_ext.execution.ports import (
     KernelLauncher,
     RoomAccess,
     RunDocuments,
+    WorkFiles,
 )
 from interview_ext.execution.records import UNFINISHED, InputRequest, SandboxStatus
 from interview_ext.execution.recovery import end_unfinished
@@ -33,7 +35,7 @@ from interview_ext.execution.runner import RoomRunner
 from interview_ext.execution.shown import Shown, source_shown
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import Clock, new_id, now
-from interview_ext.rooms.model import EVERYONE, Document, Room, Run
+from interview_ext.rooms.model import EVERYONE, Document, Room, RoomState, Run
 from interview_ext.rooms.ports import Bus, Recorder
 from interview_ext.rooms.roles import Action, may_read
 
@@ -71,6 +73,7 @@ class Executions:
         self._timeline = timeline
         self._clock = clock
         self._runners: dict[str, RoomRunner] = {}
+        self._keeper = Keeper(store=store, timeline=timeline)
         self._engine: tuple[float, EngineState] | None = None
         self._started = asyncio.Event()
         self._freezing: Counter[str] = Counter()
@@ -94,6 +97,15 @@ class Executions:
     async def close_room(self, room_id: str) -> None:
         """End the runs and the kernel of a room that has ended or is deleted."""
         await self._end([room_id], "the interview has ended")
+
+    async def keep_files(self, room_id: str) -> None:
+        """Take out what the cells wrote, before `close_room` destroys it; the room has ended."""
+        runner = self._runners.get(room_id)
+        if runner is None or not runner.kernel.running:
+            return
+        # Whoever is frozen cannot answer.
+        await self._runner_does(room_id, RoomRunner.thaw)
+        await self._keeper.keep(room_id, runner.kernel)
 
     async def freeze(self, room_id: str) -> None:
         """Let the room's kernel compute nothing: the interview is paused."""
@@ -266,6 +278,32 @@ class Executions:
                 "hint": engine.hint,
             },
         )
+
+    # -- files
+
+    async def files(self, actor: Actor) -> WorkFiles:
+        """Return what stands in the work folder, or after the end what was kept.
+
+        Raises
+        ------
+        SandboxGone, Conflict
+            They are gone with the kernel; it is frozen.
+        """
+        room = await self._rooms.check(actor, Action.FILES_READ)
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            return await self._keeper.listed(room.id)
+        runner = self._runners.get(room.id)
+        return WorkFiles() if runner is None else await runner.kernel.list_files()
+
+    async def file(self, actor: Actor, path: str) -> bytes:
+        """Return one of them. Raises NotFound, BadRequest, TooLarge and as `files` does."""
+        room = await self._rooms.check(actor, Action.FILES_READ)
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            return await self._keeper.read(room.id, path)
+        runner = self._runners.get(room.id)
+        if runner is None:
+            raise NotFound("There is no such file.")
+        return await runner.kernel.read_file(path)
 
     # -- inside
 

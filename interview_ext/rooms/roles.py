@@ -27,6 +27,11 @@ class Action(StrEnum):
     """Complete, inspect, talk to widgets."""
     KERNEL_WATCH = "kernel:watch"
     """See the kernel's messages and the sandbox's usage."""
+    FILES_READ = "files:read"
+    """See and download the files that cells wrote; after the end those that were kept.
+
+    Candidates too: whoever may run a cell can print any of these files anyway.
+    """
     TIMELINE_READ = "timeline:read"
     REPLAY = "replay"
     """See earlier states of documents, and who changed what. Those who are not staff see them
@@ -40,7 +45,7 @@ A, R, S = Action, Role, RoomState
 _BEFORE = frozenset({A.ROOM_READ, A.EVENTS, A.CHAT})
 _WATCH = _BEFORE | {A.DOCUMENT_READ, A.KERNEL_WATCH}
 _WORK = _WATCH | {A.DOCUMENT_WRITE, A.RUN, A.KERNEL_ASK}
-_STAFF = frozenset({A.ROOM_MANAGE, A.TIMELINE_READ, A.REPLAY, A.KEEP_COPY})
+_STAFF = frozenset({A.ROOM_MANAGE, A.FILES_READ, A.TIMELINE_READ, A.REPLAY, A.KEEP_COPY})
 _AFTER = frozenset({A.ROOM_READ, A.EVENTS, A.KEEP_COPY, A.REPLAY})
 
 _HOST: dict[RoomState, frozenset[Action]] = {
@@ -68,9 +73,9 @@ TABLE: Mapping[Role, Mapping[RoomState, frozenset[Action]]] = MappingProxyType(
         R.CANDIDATE: {
             S.SCHEDULED: _BEFORE,
             S.LOBBY: _BEFORE,
-            S.LIVE: _WORK | {A.TIMELINE_READ},
-            S.PAUSED: _WATCH | {A.TIMELINE_READ},
-            S.ENDED: _AFTER | {A.TIMELINE_READ},
+            S.LIVE: _WORK | {A.FILES_READ, A.TIMELINE_READ},
+            S.PAUSED: _WATCH | {A.FILES_READ, A.TIMELINE_READ},
+            S.ENDED: _AFTER | {A.FILES_READ, A.TIMELINE_READ},
             S.ARCHIVED: frozenset(),
         },
     }
@@ -151,6 +156,7 @@ _VERBS = {
     A.RUN: "run cells",
     A.KERNEL_ASK: "ask the kernel",
     A.KERNEL_WATCH: "watch the kernel",
+    A.FILES_READ: "see the files",
     A.TIMELINE_READ: "read the timeline",
     A.REPLAY: "see earlier states",
     A.KEEP_COPY: "fetch a copy",

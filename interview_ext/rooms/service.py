@@ -185,8 +185,15 @@ class Rooms:
             plan.room, plan.documents, plan.host, idempotency_key=idempotency_key
         )
         if room.id == plan.room.id:
+            data = await self._store.list_data_files(room.id)
             await self._timeline.record(
-                room.id, "room.created", actor=plan.host.id, payload={"title": room.title}
+                room.id,
+                "room.created",
+                actor=plan.host.id,
+                payload={
+                    "title": room.title,
+                    "data": [{"path": file.path, "digest": file.digest} for file in data],
+                },
             )
             self._tell(room)
         return room

@@ -27,9 +27,11 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Unicode
 
+from interview_ext.errors import SandboxGone
+
 from .deaths import Death, Reason
 from .relay import Relay
-from .sandbox import Sandbox, Usage
+from .sandbox import Listing, Sandbox, Usage
 from .sandboxes import Sandboxes
 
 T = TypeVar("T")
@@ -277,6 +279,21 @@ class DockerProvisioner(KernelProvisionerBase):
         """Let it go on. Raises SandboxGone if it has ended."""
         if self.sandbox is not None:
             await self._there(self.sandbox.thaw())
+
+    # -- files ------------------------------------------------------------------------------
+
+    async def list_files(self) -> Listing:
+        """What stands in the present sandbox's work folder. Raises as `Sandbox.get` does."""
+        return await self._there(self._present().listing())
+
+    async def read_file(self, path: str) -> bytes:
+        """One of those files. Raises as `Sandbox.get` does."""
+        return await self._there(self._present().get(path))
+
+    def _present(self) -> Sandbox:
+        if self.sandbox is None:
+            raise SandboxGone("There is no container.", reason=Reason.STOPPED)
+        return self.sandbox
 
     # -- the rest ---------------------------------------------------------------------------
 

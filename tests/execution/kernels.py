@@ -10,7 +10,8 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle
+from interview_ext.errors import NotFound
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, WorkFiles
 from interview_ext.rooms.model import Room
 
 
@@ -42,6 +43,12 @@ class LocalKernel:
 
     async def usage(self) -> Mapping[str, float] | None:
         return None
+
+    async def list_files(self) -> WorkFiles:
+        return WorkFiles()
+
+    async def read_file(self, path: str) -> bytes:
+        raise NotFound(path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,12 @@ REPLAY: dict[str, Any] = {
     "candidate": frozenset({S.ENDED}),
     "waiting": NEVER,
 }
+FILES: dict[str, Any] = {
+    "host": ALWAYS,
+    "observer": NEVER,
+    "candidate": frozenset({S.LIVE, S.PAUSED, S.ENDED}),
+    "waiting": NEVER,
+}
 NOBODY = {"invite": "invite_none", "participant": "person_none", "run": "run_none"}
 NEW_RUN = {"document": "doc_none", "cell_id": "c", "source_sha256": "0" * 64}
 
@@ -125,6 +131,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/sandbox"): Row(**SANDBOX),
     ("POST", "/rooms/{room}/sandbox/restart"): run(),
     ("POST", "/rooms/{room}/sandbox/interrupt"): run(),
+    ("GET", "/rooms/{room}/files"): Row(**FILES),
+    ("GET", "/rooms/{room}/files/{path}"): Row(**FILES, ids={"path": "no/such.csv"}),
     ("GET", "/rooms/{room}/timeline"): Row(
         host=ALWAYS,
         observer=frozenset({S.LIVE, S.PAUSED, S.ENDED}),
@@ -242,7 +250,7 @@ async def test_a_door_knows_one_room(server: Server) -> None:
         for (method, path), row in ROWS.items():
             if path.endswith("/events"):
                 continue
-            filled = path.format(room=other.id, document="doc", **NOBODY)
+            filled = path.format(room=other.id, document="doc", path="x", **NOBODY)
             answer = await who.ask(method, filled, json=row.body)
             assert (answer.status_code, error_of(answer)["code"]) == (404, "not_found"), path
         with pytest.raises(HTTPClientError, match="404"):
@@ -255,7 +263,7 @@ async def test_nobody_without_login_gets_in_outside(server: Server) -> None:
     room = await server.room()
     client = server.client()
     for method, path in sorted(endpoints(server)):
-        filled = path.format(room=room.id, document="doc", **NOBODY)
+        filled = path.format(room=room.id, document="doc", path="x", **NOBODY)
         url = f"{server.base_url}interview/api{filled}"
         answer = await client.request(method, url, json={})
         assert (answer.status_code, error_of(answer)["code"]) == (401, "unauthenticated"), path

@@ -29,6 +29,12 @@ def test_a_countdown_a_pause_and_a_death(demo: Demo, new_page: Callable[..., Pag
     page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
     host = admit_and_start(dashboard, title, "Ada")
 
+    # What there is, and what there is not.
+    page.get_by_text("Limits", exact=True).click()
+    limits = page.locator(".jp-Interview-Limits")
+    expect(limits.get_by_text("none; packages are chosen by the host")).to_be_visible()
+    expect(limits.get_by_text("2:00", exact=True)).to_be_visible()
+
     # A countdown that only the host can extend.
     expect(code_cell(page, 0)).to_be_focused()
     replace_source(page, "import time; x = 1; time.sleep(8); print('slept')")

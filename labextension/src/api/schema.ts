@@ -264,6 +264,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The files that cells wrote; after the end those that were kept */
+        get: operations["listFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of those files, as a download */
+        get: operations["getFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/invites": {
         parameters: {
             query?: never;
@@ -461,7 +495,7 @@ export interface components {
          * @description What somebody in a room may ask the server to do.
          * @enum {string}
          */
-        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "timeline:read" | "replay" | "copy:keep";
+        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "files:read" | "timeline:read" | "replay" | "copy:keep";
         /**
          * AddedStep
          * @description A new cell, and its place among all.
@@ -655,6 +689,25 @@ export interface components {
              * @enum {string}
              */
             kind: "fields";
+        };
+        /**
+         * File
+         * Format: binary
+         * @description The bytes of a file; a model only so that the contract can name it.
+         */
+        File: string;
+        /**
+         * FileList
+         * @description The files of a room.
+         */
+        FileList: {
+            /** @description Whether there are no more than these. */
+            complete: boolean;
+            files: components["schemas"]["WorkFile"][];
+            /** @description Whether these are what was kept at the end, and no longer a kernel's. */
+            kept: boolean;
+            /** @description Files whose names cannot be shown, such as those with control characters. */
+            left_out: number;
         };
         /**
          * Hello
@@ -1326,6 +1379,14 @@ export interface components {
              */
             type: "waiting";
         };
+        /**
+         * WorkFile
+         * @description A file that cells wrote; `path` is relative to the work folder.
+         */
+        WorkFile: {
+            path: string;
+            size_bytes: number;
+        };
     };
     responses: {
         /** @description Refused or failed; the body says why */
@@ -1847,6 +1908,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileList"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    getFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": components["schemas"]["File"];
+                };
             };
             503: components["responses"]["Error"];
             "4XX": components["responses"]["Error"];

@@ -61,6 +61,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
       {running && <Usage sandbox={sandbox} trans={trans} />}
+      <Limits sandbox={sandbox} trans={trans} />
       <TimeLeft model={model} trans={trans} />
       {sandbox.death && (
         <p className="jp-Interview-Sandbox-death" role="status">
@@ -195,6 +196,43 @@ function Usage(props: {
         {trans.__('%1% of %2 CPU', Math.round(100 * cpu), limits.cpus)}
       </dd>
     </dl>
+  );
+}
+
+/** What a cell can count on, and what it cannot have. */
+function Limits(props: {
+  sandbox: Sandbox;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { sandbox, trans } = props;
+  const { limits } = sandbox;
+  const rows: [string, string][] = [
+    [trans.__('Memory'), megabytes(limits.memory_bytes)],
+    [trans.__('Processor'), trans.__('%1 CPU', limits.cpus)],
+    [trans.__('Processes'), String(limits.pids)]
+  ];
+  if (limits.work_bytes !== undefined) {
+    rows.push([trans.__('Files'), megabytes(limits.work_bytes)]);
+  }
+  if (limits.run_s !== undefined) {
+    rows.push([trans.__('Time per cell'), clock(1000 * limits.run_s)]);
+  }
+  rows.push([
+    trans.__('Network'),
+    trans.__('none; packages are chosen by the host beforehand')
+  ]);
+  return (
+    <details className="jp-Interview-Limits">
+      <summary>{trans.__('Limits')}</summary>
+      <dl>
+        {rows.map(([name, value]) => (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </React.Fragment>
+        ))}
+      </dl>
+    </details>
   );
 }
 
