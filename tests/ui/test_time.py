@@ -30,8 +30,9 @@ def test_a_countdown_a_pause_and_a_death(demo: Demo, new_page: Callable[..., Pag
     host = admit_and_start(dashboard, title, "Ada")
 
     # What there is, and what there is not.
-    page.get_by_text("Limits", exact=True).click()
-    limits = page.locator(".jp-Interview-Limits")
+    expect(page.get_by_text("Limits", exact=True)).to_be_visible()
+    host.get_by_text("Limits", exact=True).click()
+    limits = host.locator(".jp-Interview-Limits")
     expect(limits.get_by_text("none; packages are chosen by the host")).to_be_visible()
     expect(limits.get_by_text("2:00", exact=True)).to_be_visible()
 
