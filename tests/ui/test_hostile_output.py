@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pycrdt import Map
 
-from .conftest import Demo
+from .conftest import PATIENCE_MS, Demo
 from .hostile.attacker import Attacker, listening
 from .hostile.attacks import ATTACKS, BARE, COVER, FIRE_SCRIPT, IMG, Attack, code, shows
 from .hostile.ordinary import FRAME, ORDINARY
@@ -79,15 +79,23 @@ def test_the_watch_sees_what_happens_where_nothing_is_contained(demo: Demo, stag
             page.goto(f"{demo.base_url}doc/tree/control.ipynb?token={demo.token}")
         expect(page.get_by_text("covered")).to_be_visible()
         expect(page.get_by_role("menuitem", name="Kernel")).to_be_visible()
-        harm = "\n".join(watch.harm())
-        covered = page.evaluate(IN_VIEW)["covered"]
-    assert "canary ('shot',)" in harm
-    assert "canary (1,)" in harm
-    assert "canary ('title',)" in harm
-    assert f"asked {attacker.url}/beacon" in harm
-    assert "POST /beacon HTTP" in harm
-    assert "a token went to" in harm
-    assert covered
+        expected = [
+            "canary ('shot',)",
+            "canary (1,)",  # once the image has failed to load
+            "canary ('title',)",
+            f"asked {attacker.url}/beacon",
+            "POST /beacon HTTP",
+            "a token went to",
+        ]
+        missing = expected
+        for _ in range(PATIENCE_MS // 100):
+            harm = "\n".join(watch.harm())
+            missing = [what for what in expected if what not in harm]
+            if not missing:
+                break
+            page.wait_for_timeout(100)
+        assert missing == []
+        assert page.evaluate(IN_VIEW)["covered"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
