@@ -31,6 +31,13 @@ _ANONYMOUS = re.compile(r"\b[0-9a-f]{32}\b|Anonymous \w+|(?<=\"initials\": \")A\
 """The name that Jupyter makes up for whoever comes with the token."""
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @dataclass(kw_only=True)
 class Lab:
     """A JupyterLab process with stock collaboration, whose own notebook is `NOTEBOOK`.
@@ -46,7 +53,7 @@ class Lab:
     folder: Path
     ours: bool
     token: str = field(default_factory=lambda: secrets.token_hex(24))
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=_free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -178,7 +185,7 @@ def _page_config(page: str) -> tuple[str, str, str]:
 
 
 def _empty_notebook() -> dict[str, Any]:
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "first",
         "metadata": {},
@@ -204,10 +211,3 @@ def _link_others(folder: Path) -> None:
             if str(name) != OUR_LABEXTENSION and not link.exists():
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(manifest.parent)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
