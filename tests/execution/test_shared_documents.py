@@ -33,17 +33,16 @@ class Server:
         )
 
 
+def notebook_of(*cells: dict[str, Any]) -> dict[str, Any]:
+    return {"cells": [*cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
 async def test_outputs_are_committed_when_a_run_is_said_to_have_ended(
     bench: Bench, tmp_path: Path
 ) -> None:
     server = Server(bench, tmp_path)
     await server.executions.start()
-    notebook = {
-        "cells": [code_cell("a", "for i in range(500): print(i, flush=True)")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", "for i in range(500): print(i, flush=True)"))
     await server.documents.seed(bench.document, notebook)
     run = await server.executions.submit(
         bench.candidate,
@@ -70,12 +69,7 @@ async def test_what_was_typed_on_after_the_press_and_came_first_does_not_run(
     """The keystrokes after Shift+Enter overtake its request; so do others' edits and outputs."""
     server = Server(bench, tmp_path)
     await server.executions.start()
-    notebook = {
-        "cells": [code_cell("a", "print('old')"), code_cell("b", "print('b')")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", "print('old')"), code_cell("b", "print('b')"))
     await server.documents.seed(bench.document, notebook)
     shared = await server.documents.open(bench.document)
     pressed = {}
@@ -106,12 +100,7 @@ async def test_what_was_typed_on_after_the_press_and_came_first_does_not_run(
 async def test_a_cell_that_is_gone_does_not_run_from_the_past(bench: Bench, tmp_path: Path) -> None:
     server = Server(bench, tmp_path)
     await server.executions.start()
-    notebook = {
-        "cells": [code_cell("a", "print('a')"), code_cell("b", "print('b')")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", "print('a')"), code_cell("b", "print('b')"))
     await server.documents.seed(bench.document, notebook)
     shared = await server.documents.open(bench.document)
     del shared.ydoc.ycells[0]
@@ -132,12 +121,7 @@ async def test_a_state_of_long_ago_does_not_run(bench: Bench, tmp_path: Path) ->
     await server.executions.start()
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
     past = Documents(update_log=bench.store, bus=bench.bus, clock=lambda: long_ago)
-    notebook = {
-        "cells": [code_cell("a", "print('old')")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", "print('old')"))
     await past.seed(bench.document, notebook)
     shared = await past.open(bench.document)
     shared.ydoc.ycells[0]["source"] += "  # on"
@@ -160,12 +144,7 @@ async def test_a_server_that_was_killed_in_mid_run_says_so_when_it_is_back(
     killed = Server(bench, tmp_path)
     await killed.executions.start()
     source = "import time; print('on', flush=True); time.sleep(60)"
-    notebook = {
-        "cells": [code_cell("a", source), code_cell("b", "1")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", source), code_cell("b", "1"))
     await killed.documents.seed(bench.document, notebook)
     digests = {"a": source_digest(source), "b": source_digest("1")}
     first, second = [
