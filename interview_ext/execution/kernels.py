@@ -13,16 +13,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from interview_ext.errors import InterviewError, NotFound, SandboxGone
+from interview_ext.errors import InterviewError, SandboxGone
 from interview_ext.execution.ports import (
     Files,
     KernelDeath,
     KernelHandle,
     KernelLauncher,
-    WorkFiles,
+    KernelResumed,
 )
 from interview_ext.execution.wire import Incoming, KernelWire
-from interview_ext.rooms.ids import Clock, now
+from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,6 @@ INFO_BEFORE_START: dict[str, Any] = {
 """What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
 
 
-RESTARTED = KernelDeath(reason="restarted", detail="Somebody restarted it.")
-
 _NOT_OFFERED: dict[str, Any] = {"status": "ok", "debugger": False, "supported_features": []}
 """Debugger and subshells would need control messages that pages may not send."""
 
@@ -63,7 +61,7 @@ class Owner(Protocol):
     """Whoever leads the room's runs; told first."""
 
     def kernel_started(self) -> None:
-        """A fresh process answers."""
+        """A process answers, or one was adopted and is about to be heard."""
 
     def kernel_message(self, message: Incoming) -> None:
         """Something came from the kernel."""
@@ -96,6 +94,10 @@ class RoomKernel:
         ``off``, ``starting``, ``ready``, ``busy`` or ``dead``.
     death:
         Why the last process ended, until the next one runs.
+    adopt:
+        Set before the first start: the process that the server's last one has left.
+    resumed:
+        Where that process stood when it was taken over.
     """
 
     def __init__(
@@ -107,11 +109,13 @@ class RoomKernel:
         owner: Owner,
         clock: Clock = now,
     ) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = str(uuid.uuid5(uuid.NAMESPACE_OID, room.id))
         self.name = launcher.kernel_name(room.profile)
         self.room_id = room.id
         self.state = "off"
         self.last_activity: datetime = clock()
+        self.adopt = ""
+        self.resumed: KernelResumed | None = None
         self.death: KernelDeath | None = None
         self.died_at: datetime | None = None
         self.info: dict[str, Any] = INFO_BEFORE_START
@@ -127,8 +131,6 @@ class RoomKernel:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self._thawed = asyncio.Event()
-        self._thawed.set()
 
     # -- what the door shows
 
@@ -157,10 +159,10 @@ class RoomKernel:
         # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
         await asyncio.shield(self._starting)
 
-    async def restart(self, death: KernelDeath = RESTARTED) -> None:
+    async def restart(self) -> None:
         """Replace the process; the owner is told of the old one's end first."""
         async with self._lock:
-            await self._end(death)
+            await self._end(KernelDeath(reason="restarted", detail="Somebody restarted it."))
             await self._start()
 
     async def stop(self, reason: str) -> None:
@@ -168,25 +170,6 @@ class RoomKernel:
         async with self._lock:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
-
-    async def freeze(self) -> None:
-        """Let neither this process nor its successors compute, until `thaw`."""
-        self._thawed.clear()
-        await self._freeze_or_thaw()
-
-    async def thaw(self) -> None:
-        """Let it go on."""
-        self._thawed.set()
-        await self._freeze_or_thaw()
-
-    async def thawed(self) -> None:
-        """Return once it is not frozen."""
-        await self._thawed.wait()
-
-    async def _freeze_or_thaw(self) -> None:
-        async with self._lock:
-            if self._handle is not None:
-                await (self._handle.thaw() if self._thawed.is_set() else self._handle.freeze())
 
     async def interrupt(self) -> None:
         """Interrupt what runs; nothing if nothing does."""
@@ -196,33 +179,6 @@ class RoomKernel:
     async def usage(self) -> Mapping[str, float] | None:
         """What the sandbox uses now, or None."""
         return None if self._handle is None else await self._handle.usage()
-
-    async def list_files(self) -> WorkFiles:
-        """What stands in the work folder; nothing before the first start.
-
-        Raises
-        ------
-        SandboxGone
-            The process has ended, and its files with it.
-        """
-        handle = self._with_files()
-        return WorkFiles() if handle is None else await handle.list_files()
-
-    async def read_file(self, path: str) -> bytes:
-        """One of them. Raises NotFound, TooLarge and as `list_files` does."""
-        handle = self._with_files()
-        if handle is None:
-            raise NotFound("There is no such file.")
-        return await handle.read_file(path)
-
-    def _with_files(self) -> KernelHandle | None:
-        if self._handle is None and self.death is not None:
-            raise SandboxGone(
-                f"The kernel ended ({self.death.reason}); its files are gone.",
-                reason=self.death.reason,
-                hint="Run the cells that write them again.",
-            )
-        return self._handle
 
     # -- messages
 
@@ -284,12 +240,19 @@ class RoomKernel:
 
     async def _start(self) -> None:
         self._set("starting")
+        adopt, self.adopt = self.adopt, ""
         handle: KernelHandle | None = None
         try:
-            handle = await self._launcher.launch(self._room, kernel_id=self.id, files=self._files)
+            handle = await self._launcher.launch(
+                self._room, kernel_id=self.id, files=self._files, adopt=adopt
+            )
             wire = KernelWire(handle.connection, self._on_message)
             self._wire = wire
-            self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
+            if adopt:
+                await self._resume(wire, handle)
+            else:
+                self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
+                self._owner.kernel_started()
         except BaseException:
             wire_left, self._wire = self._wire, None
             self._set("dead" if self.death else "off")
@@ -301,10 +264,28 @@ class RoomKernel:
         self._handle = handle
         self.death = self.died_at = None
         self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
+        if not adopt:  # else it is ready or busy, as it has said
+            self._set("ready")
+
+    async def _resume(self, wire: KernelWire, handle: KernelHandle) -> None:
+        """Listen, then have all come again that was said since the last run began."""
+        await wire.listen(START_TIMEOUT_S)
         self._owner.kernel_started()
         self._set("ready")
-        if not self._thawed.is_set():
-            await handle.freeze()
+        self.resumed = await handle.resume()
+        # Answered when the kernel is idle again; see `_learn`.
+        for question in ("kernel_info_request", "comm_info_request"):
+            wire.send("shell", question, {}, msg_id=new_id("srv"))
+
+    def _learn(self, message: Incoming) -> None:
+        """Take what only the server's last process had heard."""
+        content = message.content
+        if message.msg_type == "kernel_info_reply":
+            self.info = {**content, **_NOT_OFFERED}
+        elif message.msg_type == "comm_info_reply" and isinstance(content.get("comms"), dict):
+            for comm_id, comm in list(content["comms"].items())[:MAX_COMMS]:
+                if isinstance(comm, dict):
+                    self._comms.setdefault(comm_id, str(comm.get("target_name")))
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()
@@ -346,6 +327,8 @@ class RoomKernel:
         self.last_activity = self._clock()
         if message.channel == "iopub":
             self._follow(message)
+        elif message.channel == "shell" and self.resumed is not None:
+            self._learn(message)
         self._owner.kernel_message(message)
         self._tell(message)
 

@@ -121,10 +121,9 @@ async def exported(path: Path, content: str) -> None:
 
 
 def _has(path: Path, content: str) -> bool:
-    try:
-        text = path.read_text()
-    except FileNotFoundError:  # not yet, or just moved aside
+    if not path.exists():
         return False
+    text = path.read_text()
     if path.suffix != ".ipynb":
         return text == content
     assert json.loads(text), "written whole or not at all"

@@ -10,8 +10,7 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.errors import NotFound
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, WorkFiles
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, KernelResumed
 from interview_ext.rooms.model import Room
 
 
@@ -28,14 +27,11 @@ class LocalKernel:
         code = await self.manager.provisioner.wait()
         return KernelDeath(reason="crash", detail=f"Exit status {code}.")
 
+    async def resume(self) -> KernelResumed:
+        raise NotImplementedError("a local kernel does not outlive the test")
+
     async def interrupt(self) -> None:
         await self.manager.signal_kernel(signal.SIGINT)
-
-    async def freeze(self) -> None:
-        await self.manager.signal_kernel(signal.SIGSTOP)
-
-    async def thaw(self) -> None:
-        await self.manager.signal_kernel(signal.SIGCONT)
 
     async def stop(self) -> None:
         await self.manager.shutdown_kernel(now=True)
@@ -43,12 +39,6 @@ class LocalKernel:
 
     async def usage(self) -> Mapping[str, float] | None:
         return None
-
-    async def list_files(self) -> WorkFiles:
-        return WorkFiles()
-
-    async def read_file(self, path: str) -> bytes:
-        raise NotFound(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,18 +55,25 @@ class LocalLauncher:
         self.folder = folder
         self.state = Engine()
         self.launched = 0
-        self.run_s = 120.0
 
     def kernel_name(self, profile: str) -> str:
         return f"interview-{profile}"
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1, "run_s": self.run_s}
+        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1}
 
     async def engine(self) -> Engine:
         return self.state
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+    async def left(self) -> Mapping[str, str]:
+        return {}
+
+    async def release(self, left: str) -> None:
+        raise NotImplementedError("nothing is left")
+
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+    ) -> KernelHandle:
         self.launched += 1
         for path, content in (await files()).items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
