@@ -396,8 +396,12 @@ class Run(Model):
     execution_count: int | None
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
+    time_limit_s: float | None
+    """How long it may run, extensions included, in seconds."""
+    deadline_at: AwareDatetime | None
+    """When that is over; null while it does not run, or its clock stands still."""
     death: str | None
-    """Why the kernel ended in mid-run."""
+    """Why the server or the kernel ended it."""
     output_digest: str | None
 
 
@@ -405,6 +409,12 @@ class RunList(Model):
     """The runs of a room, in the order of acceptance."""
 
     runs: tuple[Run, ...]
+
+
+class MoreTime(Model):
+    """How much longer the running cell may take."""
+
+    seconds: Annotated[int, Field(ge=1, le=3600)]
 
 
 class InputReply(Model):

@@ -14,6 +14,7 @@ from pycrdt import Doc
 
 from interview_ext.collab.export import Exporter
 from interview_ext.collab.gate import SERVER, Gate
+from interview_ext.collab.history import History
 from interview_ext.collab.intake import Intake
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.nesting import Nesting
@@ -148,6 +149,7 @@ class Documents:
         shared = SharedDocument(
             document=document,
             doc=doc,
+            history=History(document.id, self._log),
             relay=partial(
                 Relay,
                 document=document,

@@ -14,15 +14,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from interview_ext.errors import InterviewError, SandboxGone
-from interview_ext.execution.ports import (
-    Files,
-    KernelDeath,
-    KernelHandle,
-    KernelLauncher,
-    KernelResumed,
-)
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, KernelLauncher
 from interview_ext.execution.wire import Incoming, KernelWire
-from interview_ext.rooms.ids import Clock, new_id, now
+from interview_ext.rooms.ids import Clock, now
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
@@ -53,6 +47,8 @@ INFO_BEFORE_START: dict[str, Any] = {
 """What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
 
 
+RESTARTED = KernelDeath(reason="restarted", detail="Somebody restarted it.")
+
 _NOT_OFFERED: dict[str, Any] = {"status": "ok", "debugger": False, "supported_features": []}
 """Debugger and subshells would need control messages that pages may not send."""
 
@@ -61,7 +57,7 @@ class Owner(Protocol):
     """Whoever leads the room's runs; told first."""
 
     def kernel_started(self) -> None:
-        """A process answers, or one was adopted and is about to be heard."""
+        """A fresh process answers."""
 
     def kernel_message(self, message: Incoming) -> None:
         """Something came from the kernel."""
@@ -94,10 +90,6 @@ class RoomKernel:
         ``off``, ``starting``, ``ready``, ``busy`` or ``dead``.
     death:
         Why the last process ended, until the next one runs.
-    adopt:
-        Set before the first start: the process that the server's last one has left.
-    resumed:
-        Where that process stood when it was taken over.
     """
 
     def __init__(
@@ -109,13 +101,11 @@ class RoomKernel:
         owner: Owner,
         clock: Clock = now,
     ) -> None:
-        self.id = str(uuid.uuid5(uuid.NAMESPACE_OID, room.id))
+        self.id = str(uuid.uuid4())
         self.name = launcher.kernel_name(room.profile)
         self.room_id = room.id
         self.state = "off"
         self.last_activity: datetime = clock()
-        self.adopt = ""
-        self.resumed: KernelResumed | None = None
         self.death: KernelDeath | None = None
         self.died_at: datetime | None = None
         self.info: dict[str, Any] = INFO_BEFORE_START
@@ -131,6 +121,8 @@ class RoomKernel:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
 
     # -- what the door shows
 
@@ -159,10 +151,10 @@ class RoomKernel:
         # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
         await asyncio.shield(self._starting)
 
-    async def restart(self) -> None:
+    async def restart(self, death: KernelDeath = RESTARTED) -> None:
         """Replace the process; the owner is told of the old one's end first."""
         async with self._lock:
-            await self._end(KernelDeath(reason="restarted", detail="Somebody restarted it."))
+            await self._end(death)
             await self._start()
 
     async def stop(self, reason: str) -> None:
@@ -170,6 +162,25 @@ class RoomKernel:
         async with self._lock:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
+
+    async def freeze(self) -> None:
+        """Let neither this process nor its successors compute, until `thaw`."""
+        self._thawed.clear()
+        await self._freeze_or_thaw()
+
+    async def thaw(self) -> None:
+        """Let it go on."""
+        self._thawed.set()
+        await self._freeze_or_thaw()
+
+    async def thawed(self) -> None:
+        """Return once it is not frozen."""
+        await self._thawed.wait()
+
+    async def _freeze_or_thaw(self) -> None:
+        async with self._lock:
+            if self._handle is not None:
+                await (self._handle.thaw() if self._thawed.is_set() else self._handle.freeze())
 
     async def interrupt(self) -> None:
         """Interrupt what runs; nothing if nothing does."""
@@ -240,19 +251,12 @@ class RoomKernel:
 
     async def _start(self) -> None:
         self._set("starting")
-        adopt, self.adopt = self.adopt, ""
         handle: KernelHandle | None = None
         try:
-            handle = await self._launcher.launch(
-                self._room, kernel_id=self.id, files=self._files, adopt=adopt
-            )
+            handle = await self._launcher.launch(self._room, kernel_id=self.id, files=self._files)
             wire = KernelWire(handle.connection, self._on_message)
             self._wire = wire
-            if adopt:
-                await self._resume(wire, handle)
-            else:
-                self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
-                self._owner.kernel_started()
+            self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
         except BaseException:
             wire_left, self._wire = self._wire, None
             self._set("dead" if self.death else "off")
@@ -264,28 +268,10 @@ class RoomKernel:
         self._handle = handle
         self.death = self.died_at = None
         self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
-        if not adopt:  # else it is ready or busy, as it has said
-            self._set("ready")
-
-    async def _resume(self, wire: KernelWire, handle: KernelHandle) -> None:
-        """Listen, then have all come again that was said since the last run began."""
-        await wire.listen(START_TIMEOUT_S)
         self._owner.kernel_started()
         self._set("ready")
-        self.resumed = await handle.resume()
-        # Answered when the kernel is idle again; see `_learn`.
-        for question in ("kernel_info_request", "comm_info_request"):
-            wire.send("shell", question, {}, msg_id=new_id("srv"))
-
-    def _learn(self, message: Incoming) -> None:
-        """Take what only the server's last process had heard."""
-        content = message.content
-        if message.msg_type == "kernel_info_reply":
-            self.info = {**content, **_NOT_OFFERED}
-        elif message.msg_type == "comm_info_reply" and isinstance(content.get("comms"), dict):
-            for comm_id, comm in list(content["comms"].items())[:MAX_COMMS]:
-                if isinstance(comm, dict):
-                    self._comms.setdefault(comm_id, str(comm.get("target_name")))
+        if not self._thawed.is_set():
+            await handle.freeze()
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()
@@ -327,8 +313,6 @@ class RoomKernel:
         self.last_activity = self._clock()
         if message.channel == "iopub":
             self._follow(message)
-        elif message.channel == "shell" and self.resumed is not None:
-            self._learn(message)
         self._owner.kernel_message(message)
         self._tell(message)
 

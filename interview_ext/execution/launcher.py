@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError
-from interview_ext.execution.ports import (
-    EngineState,
-    Files,
-    KernelDeath,
-    KernelHandle,
-    KernelResumed,
-)
+from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError, SandboxGone
+from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
 
 PROVISIONER = "interview-docker-provisioner"
 KERNEL_NAME = "interview-{profile}"
-
-
-class _Sandboxes(Protocol):
-    """What is used of the sandboxes' broker besides the provisioner."""
-
-    async def engine_status(self) -> EngineState: ...
-
-    def limits(self, profile: str) -> Any:
-        """A dataclass of figures."""
-
-    async def left(self) -> Mapping[str, str]: ...
-
-    async def release(self, handle: str) -> None: ...
 
 
 class _Provisioner(Protocol):
@@ -48,7 +29,9 @@ class _Provisioner(Protocol):
 
     async def wait(self) -> int | None: ...
 
-    async def resume(self) -> KernelResumed: ...
+    async def freeze(self) -> None: ...
+
+    async def thaw(self) -> None: ...
 
     async def stats(self) -> Any:
         """None, or `memory_bytes`, `cpu`, `pids` and `limits`."""
@@ -74,13 +57,19 @@ class SandboxKernel:
             return KernelDeath(reason="crash")
         return KernelDeath(reason=str(death.reason), detail=str(death.detail))
 
-    async def resume(self) -> KernelResumed:
-        """See `KernelHandle`."""
-        return await self._provisioner.resume()
-
     async def interrupt(self) -> None:
         """See `KernelHandle`."""
         await self._manager.interrupt_kernel()
+
+    async def freeze(self) -> None:
+        """See `KernelHandle`."""
+        with suppress(SandboxGone):
+            await self._provisioner.freeze()
+
+    async def thaw(self) -> None:
+        """See `KernelHandle`."""
+        with suppress(SandboxGone):
+            await self._provisioner.thaw()
 
     async def stop(self) -> None:
         """See `KernelHandle`."""
@@ -104,9 +93,11 @@ class SandboxLauncher:
     ----------
     request:
         Makes what the provisioner takes as its ``interview`` argument: which sandboxes, whose
-        room, which files, and which sandbox that is left to adopt.
-    sandboxes:
-        The broker that those sandboxes come from.
+        room, which files.
+    engine:
+        Whether an engine answers.
+    limits:
+        What a kernel of a profile may use.
     specs:
         Where kernelspecs are found.
     """
@@ -114,12 +105,14 @@ class SandboxLauncher:
     def __init__(
         self,
         *,
-        request: Callable[[Room, Files, str], object],
-        sandboxes: _Sandboxes,
+        request: Callable[[Room, Files], object],
+        engine: Callable[[], Awaitable[EngineState]],
+        limits: Callable[[str], Mapping[str, float]],
         specs: KernelSpecManager | None = None,
     ) -> None:
         self._request = request
-        self._sandboxes = sandboxes
+        self._engine = engine
+        self._limits = limits
         self._specs = specs or KernelSpecManager()
 
     def kernel_name(self, profile: str) -> str:
@@ -128,30 +121,13 @@ class SandboxLauncher:
 
     def limits(self, profile: str) -> Mapping[str, float]:
         """See `KernelLauncher`."""
-        return asdict(self._sandboxes.limits(profile))
+        return self._limits(profile)
 
     async def engine(self) -> EngineState:
         """See `KernelLauncher`."""
-        return await self._sandboxes.engine_status()
+        return await self._engine()
 
-    async def left(self) -> Mapping[str, str]:
-        """See `KernelLauncher`."""
-        try:
-            return await self._sandboxes.left()
-        except SandboxError as error:
-            log.warning("kernels of the server's last process may be left: %s", error.message)
-            return {}
-
-    async def release(self, left: str) -> None:
-        """See `KernelLauncher`."""
-        try:
-            await self._sandboxes.release(left)
-        except SandboxError as error:
-            log.warning("a kernel of the server's last process is left: %s", error.message)
-
-    async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
-    ) -> KernelHandle:
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
         """See `KernelLauncher`."""
         name = self.kernel_name(room.profile)
         self._check_spec(name)
@@ -159,7 +135,7 @@ class SandboxLauncher:
             kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
         )
         try:
-            await manager.start_kernel(interview=self._request(room, files, adopt))
+            await manager.start_kernel(interview=self._request(room, files))
         except (InterviewError, asyncio.CancelledError):
             await manager.shutdown_kernel(now=True)
             raise

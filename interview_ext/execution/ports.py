@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from jupyter_ydoc import YNotebook
+from pycrdt import Doc
 
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Document, Room, Run
 from interview_ext.rooms.roles import Action
+
+T = TypeVar("T")
+
+
+class DocumentHistory(Protocol):
+    """What a shared notebook has been."""
+
+    async def newest(
+        self, find: Callable[[Doc[Any]], T | None], *, since: datetime
+    ) -> tuple[T, int] | None:
+        """What `find` makes of the newest state it makes something of, and its log position.
+
+        `find` is called in a thread with a copy of the document; `since` bounds the search.
+        """
 
 
 class RunDocument(Protocol):
@@ -21,6 +37,9 @@ class RunDocument(Protocol):
 
     @property
     def ydoc(self) -> YNotebook: ...
+
+    @property
+    def history(self) -> DocumentHistory: ...
 
     @property
     def log_seq(self) -> int:
@@ -77,18 +96,6 @@ class KernelDeath:
     detail: str = ""
 
 
-class KernelResumed(Protocol):
-    """Where a kernel stands that has outlived the server's last process."""
-
-    @property
-    def run(self) -> str:
-        """Id of the last run it was given; empty if it has had none."""
-
-    @property
-    def lost_bytes(self) -> int:
-        """What it has said since that run began and is kept no more, the oldest."""
-
-
 class KernelHandle(Protocol):
     """One started kernel process in its sandbox."""
 
@@ -99,18 +106,14 @@ class KernelHandle(Protocol):
     async def wait(self) -> KernelDeath:
         """Return when the kernel has ended, however that came about."""
 
-    async def resume(self) -> KernelResumed:
-        """Let an adopted kernel's messages come, when somebody listens: all since its last run
-        began, then what it says from now on.
-
-        Raises
-        ------
-        SandboxError
-            It is gone.
-        """
-
     async def interrupt(self) -> None:
         """Interrupt what it runs."""
+
+    async def freeze(self) -> None:
+        """Give it no processor time until `thaw`; its memory stays. No error if it has ended."""
+
+    async def thaw(self) -> None:
+        """Let it go on."""
 
     async def stop(self) -> None:
         """End it at once and give back all it had; no error if it has ended."""
@@ -143,23 +146,13 @@ class KernelLauncher(Protocol):
         """Name of the kernelspec of that profile."""
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``pids`` and more."""
+        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``run_s`` and more."""
 
     async def engine(self) -> EngineState:
         """Whether a kernel could be started now; never raises."""
 
-    async def left(self) -> Mapping[str, str]:
-        """Kernels that have outlived the server's last process: room's id by a name that
-        `launch` or `release` takes. Never raises.
-        """
-
-    async def release(self, left: str) -> None:
-        """End one that is not needed any more; never raises."""
-
-    async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
-    ) -> KernelHandle:
-        """Start a kernel, or take the one `left` by that name, which then has to be resumed.
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+        """Start a kernel.
 
         Raises
         ------

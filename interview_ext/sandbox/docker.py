@@ -228,14 +228,6 @@ class DockerEngine:
 
         return str(await self._run(work))
 
-    async def executing(self, process: str) -> bool:
-        """See :class:`Engine`."""
-        try:
-            found = await self._run(lambda client: client.exec_inspect(process))
-        except SandboxGone:
-            return False
-        return bool(found["Running"])
-
     async def kill(self, container: str) -> None:
         """See :class:`Engine`."""
 
@@ -247,6 +239,14 @@ class DockerEngine:
                     raise
 
         await self._run(work)
+
+    async def pause(self, container: str) -> None:
+        """See :class:`Engine`."""
+        await self._run(lambda client: _unless_done(client.pause, container))
+
+    async def unpause(self, container: str) -> None:
+        """See :class:`Engine`."""
+        await self._run(lambda client: _unless_done(client.unpause, container))
 
     async def remove(self, container: str) -> None:
         """See :class:`Engine`."""
@@ -338,6 +338,19 @@ class DockerEngine:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _unless_done(work: Callable[[str], None], container: str) -> None:
+    """Pause or unpause; the engine refuses what is so already, or not running (409, 500)."""
+    try:
+        work(container)
+    except docker.errors.APIError as error:
+        said = str(error.explanation)
+        if "already paused" in said or "is not paused" in said:
+            return
+        if "not running" in said:
+            raise SandboxGone("The container is gone.", reason="crash") from error
+        raise
 
 
 def _event(row: Mapping[str, Any]) -> EngineEvent | None:

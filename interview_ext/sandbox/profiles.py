@@ -38,7 +38,8 @@ class Limits:
     file_bytes:
         Largest single file; no larger than the work folder needs it.
     run_s:
-        Longest time one cell may run.
+        Longest time one cell may run. Two minutes: nobody watches a cell for longer in an
+        interview without a word, and a host can extend it while it runs.
     idle_s:
         Longest time without any message from a client.
     message_bytes:
@@ -59,7 +60,7 @@ class Limits:
     tmp_bytes: int = _limit(64 * MIB, 1 * MIB, 16 * GIB, "bytes")
     open_files: int = _limit(1024, 64, 65536, "descriptors")
     file_bytes: int = _limit(256 * MIB, 1 * MIB, 64 * GIB, "bytes")
-    run_s: float = _limit(600, 1, 86400, "seconds")
+    run_s: float = _limit(120, 1, 86400, "seconds")
     idle_s: float = _limit(4 * 3600, 30, 7 * 86400, "seconds")
     message_bytes: int = _limit(16 * MIB, 64 * 1024, 256 * MIB, "bytes")
     output_bytes_per_s: int = _limit(16 * MIB, 64 * 1024, GIB, "bytes/s")

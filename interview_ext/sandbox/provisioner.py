@@ -27,11 +27,10 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Unicode
 
-from interview_ext.errors import SandboxGone
-
-from .broker import Broker, Resumed, SandboxHandle, Usage
 from .deaths import Death, Reason
 from .relay import Relay
+from .sandbox import Sandbox, Usage
+from .sandboxes import Sandboxes
 
 T = TypeVar("T")
 SHUTDOWN_WAIT_S = 2.0
@@ -45,7 +44,7 @@ class SandboxRequest:
     Attributes
     ----------
     sandboxes:
-        The server's broker.
+        The server's.
     room:
         Whose it is; shown by `Sandboxes.of_room`.
     profile:
@@ -53,19 +52,18 @@ class SandboxRequest:
     files:
         Called for each fresh sandbox: path below the work folder and content of what has to be
         there before the first cell, e.g. ``data/sales.csv``.
-    adopt:
-        Name of a sandbox that has outlived the server's last process (`Broker.left`), which the
-        kernel's first start takes instead of a fresh one; `DockerProvisioner.resume` then has to
-        follow.
+    run_limit:
+        Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox. The
+        interview server has a kinder way, with its own clock.
     on_death:
         Called on the event loop when a sandbox of this kernel ends, whatever the reason.
     """
 
-    sandboxes: Broker
+    sandboxes: Sandboxes
     room: str
     profile: str = ""
-    adopt: str = ""
     files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
+    run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
 
 
@@ -98,11 +96,10 @@ class DockerProvisioner(KernelProvisionerBase):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._request: SandboxRequest | None = None
-        self._adopt = ""
         self._own_loop: OwnLoop | None = None
-        self._own_sandboxes: Broker | None = None
+        self._own_sandboxes: Sandboxes | None = None
         self._relay: Relay | None = None
-        self.sandbox: SandboxHandle | None = None
+        self.sandbox: Sandbox | None = None
         """The present sandbox, or the last one."""
         self.death: Death | None = None
         """Why the last sandbox ended; None while the first one lives."""
@@ -147,8 +144,6 @@ class DockerProvisioner(KernelProvisionerBase):
         if self._request is not None:
             return self._request
         if self._own_sandboxes is None:
-            from .sandboxes import Sandboxes  # the one place that makes a broker of its own
-
             self._own_sandboxes = Sandboxes(pool_size=0)
             await self._own_sandboxes.start()
         return SandboxRequest(sandboxes=self._own_sandboxes, room=self.kernel_id or "own")
@@ -180,17 +175,9 @@ class DockerProvisioner(KernelProvisionerBase):
         if self.sandbox is not None:
             await self.sandbox.stop()
         request = await self._complete_request()
-        adopt, self._adopt = self._adopt or request.adopt, ""
-        if adopt and self.sandbox is None:
-            sandbox = await request.sandboxes.adopt(adopt)
-        else:
-            sandbox = await self._fresh(request)
-        self.sandbox = sandbox
-        relay.attach(sandbox)
-        sandbox.on_death(self._note_death)
-
-    async def _fresh(self, request: SandboxRequest) -> SandboxHandle:
-        sandbox = await request.sandboxes.claim(request.profile or self.profile, room=request.room)
+        sandbox = await request.sandboxes.claim(
+            request.profile or self.profile, room=request.room, run_limit=request.run_limit
+        )
         try:
             if request.files is not None:
                 for path, content in (await request.files()).items():
@@ -198,19 +185,9 @@ class DockerProvisioner(KernelProvisionerBase):
         except BaseException:
             await sandbox.stop()
             raise
-        return sandbox
-
-    async def resume(self) -> Resumed:
-        """Let an adopted sandbox speak, when the kernel's client listens.
-
-        Raises
-        ------
-        SandboxError
-            It cannot be reached; it has been ended then.
-        """
-        if self.sandbox is None:
-            raise SandboxGone("There is no sandbox.", reason=Reason.STOPPED)
-        return await self._there(self.sandbox.resume())
+        self.sandbox = sandbox
+        relay.attach(sandbox)
+        sandbox.on_death(self._note_death)
 
     def _note_death(self, death: Death) -> None:
         self.death = death
@@ -235,7 +212,7 @@ class DockerProvisioner(KernelProvisionerBase):
         return 1
 
     @staticmethod
-    async def _wait(sandbox: SandboxHandle) -> None:
+    async def _wait(sandbox: Sandbox) -> None:
         await sandbox.ended.wait()
         await sandbox.stop()
 
@@ -249,7 +226,7 @@ class DockerProvisioner(KernelProvisionerBase):
             await self.kill()
 
     @staticmethod
-    async def _interrupt(sandbox: SandboxHandle) -> None:
+    async def _interrupt(sandbox: Sandbox) -> None:
         sandbox.interrupt()
 
     async def kill(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002  (the base's)
@@ -291,15 +268,15 @@ class DockerProvisioner(KernelProvisionerBase):
             await self._own_sandboxes.stop()
             self._own_sandboxes = None
 
-    async def get_provisioner_info(self) -> dict[str, Any]:
-        """See :class:`KernelProvisionerBase`. What another process needs to adopt the sandbox."""
-        info: dict[str, Any] = await super().get_provisioner_info()
-        return {**info, "sandbox": "" if self.sandbox is None else self.sandbox.id}
+    async def freeze(self) -> None:
+        """Give the sandbox no processor time until `thaw`. Raises SandboxGone if it has ended."""
+        if self.sandbox is not None:
+            await self._there(self.sandbox.freeze())
 
-    async def load_provisioner_info(self, provisioner_info: dict[str, Any]) -> None:
-        """See :class:`KernelProvisionerBase`. The next launch adopts the sandbox."""
-        await super().load_provisioner_info(provisioner_info)
-        self._adopt = str(provisioner_info.get("sandbox", ""))
+    async def thaw(self) -> None:
+        """Let it go on. Raises SandboxGone if it has ended."""
+        if self.sandbox is not None:
+            await self._there(self.sandbox.thaw())
 
     # -- the rest ---------------------------------------------------------------------------
 

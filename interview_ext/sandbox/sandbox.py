@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Protocol
 
 from interview_ext.errors import (
     BadRequest,
@@ -20,18 +23,17 @@ from interview_ext.errors import (
     TooLarge,
 )
 
-from .broker import Listener, Resumed, StoredFile, Usage, clean_path
-from .claims import Claim
 from .deaths import Death, Reason
-from .engine import Containers, Engine, EngineEvent
+from .engine import Engine, EngineEvent
 from .frames import Channel
-from .handshake import Handshake, request
 from .link import PING_S, Link
-from .profiles import MIB, Profile
-from .runclock import RunClock
+from .profiles import MIB, Limits, Profile
+from .runclock import RunClock, header
 
 log = logging.getLogger(__name__)
 
+READY_S = 60
+ASK_AGAIN_S = 0.1
 OOM_WINDOW_S = 3.0
 """An out-of-memory event this shortly before an end is its cause."""
 OOM_GRACE_S = 0.3
@@ -39,6 +41,56 @@ OOM_GRACE_S = 0.3
 SIGKILL_STATUS = 137
 FILE_CHUNK_BYTES = 512 * 1024
 USAGE_AGE_S = 1.0
+MAX_PATH_BYTES = 1024
+MAX_PATH_PARTS = 8
+
+
+class Listener(Protocol):
+    """Whoever the kernel's messages go to."""
+
+    def message(self, channel: Channel, parts: list[bytes]) -> None:
+        """A message of the kernel's."""
+
+    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
+        """Output was refused or dropped."""
+
+    def writable(self) -> None:
+        """The sandbox takes messages again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a sandbox uses, beside what it may use. `cpu` is in cores."""
+
+    memory_bytes: int
+    cpu: float
+    pids: int
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """A regular file in the work folder; `path` is relative to it."""
+
+    path: str
+    size_bytes: int
+
+
+def clean_path(path: str) -> str:
+    """A path below the work folder, as the shim takes it. Raises BadRequest."""
+    pure = PurePosixPath(path)
+    parts = path.split("/")
+    if (
+        not path
+        or pure.is_absolute()
+        or "\0" in path
+        or len(parts) > MAX_PATH_PARTS
+        or len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES
+        or not path.isprintable()
+        or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts)
+    ):
+        raise BadRequest("A file's path must be relative, short and below the work folder.")
+    return path
 
 
 class Sandbox:
@@ -46,8 +98,6 @@ class Sandbox:
 
     Attributes
     ----------
-    id:
-        Its name towards whoever has claimed it.
     container:
         The engine's handle; empty before `start`.
     room:
@@ -59,21 +109,20 @@ class Sandbox:
     def __init__(
         self,
         *,
-        containers: Containers,
+        engine: Engine,
         profile: Profile,
-        patience_s: float = 0,
+        image: str,
+        labels: Mapping[str, str],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.id = uuid.uuid4().hex
         self.profile = profile
         self.container = ""
         self.room = ""
-        self.owner = ""
         self.death: Death | None = None
         self.ended = asyncio.Event()
-        self._containers = containers
-        self._patience_s = patience_s
-        self._sync: bytes | None = None
+        self._engine = engine
+        self._image = image
+        self._labels = labels
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
@@ -87,6 +136,7 @@ class Sandbox:
         self._concluding: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._put_bytes = 0
+        self._frozen = False
         self._measured = (self._loop.time(), 0.0)
         self._measure_lock = asyncio.Lock()
         self._usage: Usage | None = None
@@ -94,7 +144,7 @@ class Sandbox:
 
     # -- life -------------------------------------------------------------------------------
 
-    async def start(self, engine: Engine, *, image: str, labels: Mapping[str, str]) -> None:
+    async def start(self) -> None:
         """Create the container, start the kernel, and return when it answers.
 
         Raises
@@ -103,33 +153,29 @@ class Sandbox:
             No container is left behind then.
         """
         try:
-            await self._create(engine.create(self.profile, image, labels))
-            self._link = self._make_link()
-            self._sync = self._link.sync
+            await self._create()
+            self._link = Link(
+                engine=self._engine,
+                container=self.container,
+                limits=self.profile.limits,
+                owner=self,
+            )
             await self._link.attach()
-            await engine.start(self.container)
+            await self._engine.start(self.container)
             await self._link.greet()
-            handshake = Handshake(self._link)
+            handshake = _Handshake(self._link)
             self._listener = handshake
-            self._process = await engine.execute(self.container, self.profile)
+            self._process = await self._engine.execute(self.container, self.profile)
             await self._until_dead(handshake.done())
             self._listener = None
         except BaseException:
             await self.stop(Reason.CRASH, "It did not start.")
             raise
 
-    def _make_link(self) -> Link:
-        return Link(
-            containers=self._containers,
-            container=self.container,
-            limits=self.profile.limits,
-            owner=self,
-            sync=self._sync,
-            patience_s=self._patience_s,
+    async def _create(self) -> None:
+        creating = asyncio.ensure_future(
+            self._engine.create(self.profile, self._image, self._labels)
         )
-
-    async def _create(self, work: Coroutine[Any, Any, str]) -> None:
-        creating = asyncio.ensure_future(work)
         try:
             self.container = await asyncio.shield(creating)
         except asyncio.CancelledError:
@@ -153,51 +199,6 @@ class Sandbox:
                 each.cancel()
                 with suppress(asyncio.CancelledError, SandboxError):
                     await each
-
-    # -- from hand to hand ------------------------------------------------------------------
-
-    @property
-    def claim(self) -> Claim:
-        """All that is needed to take it over."""
-        return Claim(
-            id=self.id,
-            container=self.container,
-            process=self._process,
-            sync=(self._sync or b"").hex(),
-            profile=self.profile.name,
-            room=self.room,
-            owner=self.owner,
-        )
-
-    def take_over(self, claim: Claim) -> None:
-        """Stand for a container that runs already, instead of `start`; `resume` connects to it."""
-        self.id = claim.id
-        self.container = claim.container
-        self._process = claim.process
-        self._sync = bytes.fromhex(claim.sync)
-        self.owner = claim.owner
-        self.hand_over(claim.room)
-
-    async def resume(self) -> Resumed:
-        """See :class:`SandboxHandle`."""
-        link = self._link = self._make_link()
-        try:
-            await link.attach()
-            await link.greet()
-        except BaseException:
-            await self.stop(Reason.CRASH, "It could not be reached any more.")
-            raise
-        if link.resumed is None:
-            raise SandboxGone("The container has ended.", reason=Reason.CRASH)
-        self._clock_of_runs.resumed(link.resumed.run, self._loop.time())
-        self.writable()
-        return link.resumed
-
-    async def let_go(self) -> None:
-        """Leave its messages to whoever has the claim; go on watching for its end."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
 
     def connect(self, listener: Listener | None) -> None:
         """Send the kernel's messages there; None discards them."""
@@ -243,7 +244,7 @@ class Sandbox:
             await self._link.close()
         if self.container:
             try:
-                await self._containers.remove(self.container)
+                await self._engine.remove(self.container)
             except SandboxError as error:
                 log.warning("container %.12s may be left over: %s", self.container, error)
 
@@ -285,10 +286,6 @@ class Sandbox:
     def _memory_sentence(self) -> str:
         return f"It used more than its {self.profile.limits.memory_bytes // MIB} MB of memory."
 
-    def ended_elsewhere(self, death: Death) -> None:
-        """Whoever watches the container has told of its end."""
-        self._die(death.reason, death.detail)
-
     def engine_lost(self) -> None:
         """The engine has gone and took its containers along, as far as anybody can tell."""
         self._die(Reason.ENGINE_LOST, "The container engine has gone away.")
@@ -296,8 +293,7 @@ class Sandbox:
     def tick(self) -> None:
         """Once a second: limits of time, and a sign of life to the shim."""
         now = self._loop.time()
-        # Without a link its messages are somebody else's, and so is the watch over its time.
-        if self.death is None and self.room and self._link is not None:
+        if self.death is None and self.room and not self._frozen:
             sentence = self._clock_of_runs.overdue(now)
             if sentence:
                 self._die(Reason.TIME_LIMIT, sentence)
@@ -312,10 +308,28 @@ class Sandbox:
         """Whether it takes no messages right now; `Listener.writable` tells when."""
         return self._link is None or self._link.blocked
 
-    def hand_over(self, room: str) -> None:
-        """From now on it belongs to a room."""
+    def hand_over(self, room: str, *, run_limit: bool = True) -> None:
+        """From now on it belongs to a room; see `Sandboxes.claim`."""
         self.room = room
-        self._clock_of_runs = RunClock(self.profile.limits, now=self._loop.time())
+        self._clock_of_runs = RunClock(
+            self.profile.limits, now=self._loop.time(), run_limit=run_limit
+        )
+
+    async def freeze(self) -> None:
+        """Give it no processor time until `thaw`; its time limits stand still.
+
+        Raises
+        ------
+        EngineUnavailable, SandboxGone
+        """
+        await self._engine.pause(self.container)
+        self._frozen = True
+
+    async def thaw(self) -> None:
+        """Let it go on. Raises as `freeze` does."""
+        await self._engine.unpause(self.container)
+        self._frozen = False
+        self._clock_of_runs.rest_over(self._loop.time())
 
     def send(self, channel: Channel, parts: list[bytes]) -> None:
         """A client's message, unsigned, for the kernel. Lost if the sandbox has ended."""
@@ -430,7 +444,7 @@ class Sandbox:
             return self._usage
 
     async def _measure(self) -> Usage:
-        measure = await self._containers.measure(self.container)
+        measure = await self._engine.measure(self.container)
         now = self._loop.time()
         (then, cpu_s), self._measured = self._measured, (now, measure.cpu_s)
         return Usage(
@@ -452,3 +466,54 @@ def _raise_for(answer: Mapping[str, Any], path: str) -> None:
     if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         raise TooLarge("The work folder is full.")
     raise BadRequest(f"{path}: {answer.get('error')}.")
+
+
+def request(kind: str, content: Mapping[str, Any] | None = None) -> list[bytes]:
+    """An unsigned kernel message of our own, as parts."""
+    head = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": kind,
+        "session": "interview-sandbox",
+        "username": "",
+        "date": datetime.now(UTC).isoformat(),
+        "version": "5.3",
+    }
+    rest = [json.dumps(each).encode() for each in (head, {}, {}, content or {})]
+    return [b"<IDS|MSG>", b"", *rest]
+
+
+class _Handshake:
+    """Asks a new kernel for its info until it answers and its output is heard too."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._replied = asyncio.Event()
+        self._heard = asyncio.Event()
+
+    async def done(self) -> None:
+        """Wait for both. Raises SandboxError after `READY_S`."""
+        try:
+            async with asyncio.timeout(READY_S):
+                self._link.send(Channel.SHELL, request("kernel_info_request"))
+                await self._replied.wait()
+                while not self._heard.is_set():
+                    # The reply has come before our subscription was in place: ask again.
+                    self._link.send(Channel.SHELL, request("kernel_info_request"))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(ASK_AGAIN_S):
+                            await self._heard.wait()
+        except TimeoutError:
+            raise SandboxError(f"The kernel did not start within {READY_S} s.") from None
+
+    def message(self, channel: Channel, parts: list[bytes]) -> None:
+        """See :class:`Listener`."""
+        if channel is Channel.SHELL and header(parts).get("msg_type") == "kernel_info_reply":
+            self._replied.set()
+        elif channel is Channel.IOPUB:
+            self._heard.set()
+
+    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
+        """See :class:`Listener`."""
+
+    def writable(self) -> None:
+        """See :class:`Listener`."""

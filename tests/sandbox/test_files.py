@@ -13,7 +13,8 @@ from .conftest import Kernel, MakeKernel
 
 @pytest.fixture
 def sandbox(kernel: Kernel) -> Sandbox:
-    return kernel.sandbox
+    assert kernel.provisioner.sandbox is not None
+    return kernel.provisioner.sandbox
 
 
 async def test_files_of_the_room_are_there_before_the_first_cell(make_kernel: MakeKernel) -> None:

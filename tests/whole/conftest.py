@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox.broker_process import BrokerProcess
+from tests.descriptors import descriptors, left_since
 from tests.whole.server import Server
 
 MakeServer = Callable[..., Server]
-MakeBroker = Callable[[], Awaitable[BrokerProcess]]
 OWN_FAULT = re.compile(r'File "[^"]*/interview_ext/.*')
 """A line of a traceback that leads through this package."""
 
@@ -50,30 +47,4 @@ async def make_server(sandbox_image: None, folder: Path) -> AsyncIterator[MakeSe
         assert not (own := OWN_FAULT.findall(server.log)), own
         assert server.containers() == set(), "containers are left"
         assert server.temporary() == [], "temporary files are left"
-    gc.collect()
-    assert len(descriptors()) <= len(before), "descriptors are left"
-
-
-@pytest.fixture
-async def make_broker(sandbox_image: None, folder: Path) -> AsyncIterator[MakeBroker]:
-    """Starts brokers. In the end they are stopped, after the servers."""
-    made: list[BrokerProcess] = []
-
-    async def make() -> BrokerProcess:
-        broker = BrokerProcess(folder / f"broker-{len(made)}", pool_size=1)
-        made.append(broker)
-        await broker.start()
-        return broker
-
-    yield make
-    for broker in made:
-        await broker.stop()
-
-
-def descriptors() -> list[str]:
-    """What each open descriptor of this process is."""
-    found = []
-    for path in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # that of the listing itself
-            found.append(str(path.readlink()))
-    return sorted(found)
+    assert left_since(before) == [], "descriptors are left"

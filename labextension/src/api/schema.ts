@@ -179,6 +179,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/executions/{run}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give the running cell more time */
+        post: operations["extendRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/executions/{run}/input": {
         parameters: {
             query?: never;
@@ -679,6 +696,13 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * MoreTime
+         * @description How much longer the running cell may take.
+         */
+        MoreTime: {
+            seconds: number;
+        };
+        /**
          * NewChat
          * @description A line of chat.
          */
@@ -931,7 +955,9 @@ export interface components {
             accepted_at: string;
             by: string;
             cell_id: string;
-            /** @description Why the kernel ended in mid-run. */
+            /** @description When that is over; null while it does not run, or its clock stands still. */
+            deadline_at: string | null;
+            /** @description Why the server or the kernel ended it. */
             death: string | null;
             document: string;
             ended_at: string | null;
@@ -942,6 +968,8 @@ export interface components {
             source_digest: string;
             started_at: string | null;
             state: components["schemas"]["RunState"];
+            /** @description How long it may run, extensions included, in seconds. */
+            time_limit_s: number | null;
         };
         /**
          * RunList
@@ -1488,6 +1516,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    extendRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoreTime"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
             };
             503: components["responses"]["Error"];
             "4XX": components["responses"]["Error"];
