@@ -4,22 +4,14 @@
 set -eu
 
 # program:package
-needed='chromium:chromium ip:iproute2 openssl:openssl'
-# Redis: redis-tools holds the whole server (under another name, see tests/services) and, unlike
-# redis-server, starts none. mongod comes from PyPI and uses libcurl.
-needed="$needed redis-check-rdb:redis-tools"
+needed='chromium:chromium ip:iproute2'
 
 # nginx is only unpacked, into .cache: installed it would serve a page of its own from now on.
 if ! command -v nginx >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     "$(dirname -- "$0")/unpack-nginx.sh"
 fi
 
-[ ! -x "$(dirname -- "$0")/../.venv/bin/pip" ] || "$(dirname -- "$0")/unpack-mongod.sh"
-
 missing=''
-if command -v ldconfig >/dev/null 2>&1 && ! ldconfig -p | grep -q 'libcurl\.so\.4 '; then
-    missing="$missing libcurl4"
-fi
 for pair in $needed; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done

@@ -164,7 +164,10 @@ def event(found: Event) -> schemas.Event:
 async def sandbox(services: Services, actor: Actor) -> schemas.Sandbox:
     """Return the sandbox's state; raises as `Executions.sandbox` does."""
     status = await services.executions.sandbox(actor)
-    return schemas.Sandbox.model_validate(status.as_body())
+    room = await services.rooms.get(actor.room_id)
+    manages = Action.ROOM_MANAGE in actions(actor, room)
+    pool = vars(services.pool(room.profile)) if manages else None
+    return schemas.Sandbox.model_validate({**status.as_body(), "pool": pool})
 
 
 def pending(found: PendingInput | None) -> messages.InputRequest | None:

@@ -12,7 +12,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 
 from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError, SandboxGone
-from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle
+from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle, OnWait
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class SandboxLauncher:
     ----------
     request:
         Makes what the provisioner takes as its ``interview`` argument: which sandboxes, whose
-        room, which files.
+        room, which files, who hears of a wait.
     engine:
         Whether an engine answers.
     limits:
@@ -105,7 +105,7 @@ class SandboxLauncher:
     def __init__(
         self,
         *,
-        request: Callable[[Room, Files], object],
+        request: Callable[[Room, Files, OnWait], object],
         engine: Callable[[], Awaitable[EngineState]],
         limits: Callable[[str], Mapping[str, float]],
         specs: KernelSpecManager | None = None,
@@ -127,7 +127,9 @@ class SandboxLauncher:
         """See `KernelLauncher`."""
         return await self._engine()
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait
+    ) -> KernelHandle:
         """See `KernelLauncher`."""
         name = self.kernel_name(room.profile)
         self._check_spec(name)
@@ -135,7 +137,7 @@ class SandboxLauncher:
             kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
         )
         try:
-            await manager.start_kernel(interview=self._request(room, files))
+            await manager.start_kernel(interview=self._request(room, files, on_wait))
         except (InterviewError, asyncio.CancelledError):
             await manager.shutdown_kernel(now=True)
             raise

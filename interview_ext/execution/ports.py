@@ -122,6 +122,8 @@ class KernelHandle(Protocol):
         """``memory_bytes``, ``cpu`` (cores), ``pids`` as of now, or None if unknown."""
 
 
+OnWait = Callable[[bool], None]
+"""Hears that all sandboxes are taken (True), and that the wait for one is over (False)."""
 Files = Callable[[], Awaitable[Mapping[str, bytes]]]
 """Reads what has to stand below a kernel's working folder before its first cell."""
 
@@ -151,8 +153,10 @@ class KernelLauncher(Protocol):
     async def engine(self) -> EngineState:
         """Whether a kernel could be started now; never raises."""
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
-        """Start a kernel.
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait
+    ) -> KernelHandle:
+        """Start a kernel. `on_wait` is told when it has to wait, and when that is over.
 
         Raises
         ------

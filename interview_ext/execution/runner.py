@@ -250,7 +250,7 @@ class RoomRunner:
                 item.finished.set()
 
     async def _run(self, item: Item) -> RunState:
-        failure = await self._started()
+        failure = await self._started(item)
         if item.ending is None:
             self._intake.begin(item)
         if failure is not None:
@@ -272,11 +272,20 @@ class RoomRunner:
         self._time.end()
         return await self._finish(item)
 
-    async def _started(self) -> InterviewError | None:
+    async def _started(self, item: Item) -> InterviewError | None:
+        """Wait for the kernel, or until the run is ended while it still waits for one."""
+        starting = asyncio.ensure_future(self.kernel.start())
+        ended = asyncio.ensure_future(item.replied.wait())
         try:
-            await self.kernel.start()
+            await asyncio.wait({starting, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done() and item.ending is None:
+                await starting
         except InterviewError as error:
             return error
+        finally:
+            for each in (starting, ended):
+                each.cancel()
+            await asyncio.gather(starting, ended, return_exceptions=True)
         return None
 
     def _send(self, item: Item) -> None:

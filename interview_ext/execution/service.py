@@ -6,7 +6,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+
+from pycrdt import Doc
 
 from interview_ext.errors import (
     BadRequest,
@@ -15,22 +19,23 @@ from interview_ext.errors import (
     Forbidden,
     InterviewError,
     NotFound,
+    SourceMismatch,
     TooManyRequests,
 )
-from interview_ext.execution.cells import Cell, source_digest
+from interview_ext.execution.cells import Cell, source_digest, source_in
 from interview_ext.execution.items import Item
-from interview_ext.execution.kernels import RoomKernel
+from interview_ext.execution.kernels import ALL_TAKEN, RoomKernel
 from interview_ext.execution.ports import (
     EngineState,
     ExecutionStore,
     KernelLauncher,
     RoomAccess,
+    RunDocument,
     RunDocuments,
 )
 from interview_ext.execution.records import UNFINISHED, InputRequest, SandboxStatus
 from interview_ext.execution.recovery import end_unfinished
 from interview_ext.execution.runner import RoomRunner
-from interview_ext.execution.shown import Shown, source_shown
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.model import EVERYONE, Document, Room, Run
@@ -39,6 +44,13 @@ from interview_ext.rooms.roles import Action, may_read
 
 log = logging.getLogger(__name__)
 
+SOURCE_WAIT_S = 2.0
+"""How long a run waits for the keystrokes before it, which travel on another socket."""
+LOOK_BACK_AFTER_S = 0.3
+"""How long it waits for them before it looks whether the keystrokes after it were faster."""
+LOOK_BACK_S = 30.0
+"""How old a state of the cell may be to be what a page showed when its run was asked for: pages
+send one request after another, so the last of several waits for the answers to the others."""
 MAX_FREEZING = 20
 """Requests of one person that may wait for keystrokes at once: each hashes the cell at every
 keystroke. A page of ours has one at a time."""
@@ -47,6 +59,14 @@ MAX_ANSWER = 64 * 1024
 ENGINE_MEMORY_S = 5.0
 """How long what an engine said is shown: every page asks, at every change of the sandbox."""
 DATA_FOLDER = "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frozen:
+    """A cell's source at the moment it was what the page showed."""
+
+    source: str
+    log_seq: int
 
 
 class Executions:
@@ -150,7 +170,7 @@ class Executions:
             raise TooManyRequests("Too many runs wait for what you have typed.")
         self._freezing[actor.id] += 1
         # Before its turn: by then the page may show something else, and the document too.
-        freezing = asyncio.create_task(source_shown(shared, cell, source_sha256, self._clock()))
+        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256, self._clock()))
         try:
             # One person's requests one after another: a cell that is still on its way must not
             # be overtaken by the next one of "run all". Others are not held up.
@@ -255,6 +275,7 @@ class Executions:
         engine = await self._engine_state(fresh=False)
         return SandboxStatus(
             state="off" if kernel is None else kernel.state,
+            notice=ALL_TAKEN if kernel is not None and kernel.waiting else "",
             profile=room.profile,
             kernel_id=None if kernel is None else kernel.id,
             limits=self._launcher.limits(room.profile),
@@ -269,7 +290,7 @@ class Executions:
 
     # -- inside
 
-    async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: Shown) -> Run:
+    async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: _Frozen) -> Run:
         document = cell.document.document
         run = Run(
             id=new_id("run"),
@@ -336,6 +357,46 @@ class Executions:
     async def _end(self, room_ids: list[str], reason: str) -> None:
         ending = [self._runners.pop(room_id, None) for room_id in room_ids]
         await asyncio.gather(*(runner.stop(reason) for runner in ending if runner is not None))
+
+
+async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str, at: datetime) -> _Frozen:
+    """Take the cell's source as it was with that digest: as soon as it is, or from the log.
+
+    Keystrokes and requests travel on different sockets. Those before the request are waited
+    for; when those after it came first, the state the page showed is in the log.
+    """
+    found: list[_Frozen] = []
+
+    def shown(source: str | None) -> bool:
+        return source is not None and source_digest(source) == source_sha256
+
+    def matches() -> bool:
+        source = cell.source()
+        if source is None or not shown(source):
+            return False
+        found.append(_Frozen(source=source, log_seq=shared.log_seq))
+        return True
+
+    def earlier(doc: Doc[Any]) -> str | None:
+        source = source_in(doc, cell.cell_id)
+        return source if shown(source) else None
+
+    coming = asyncio.create_task(shared.wait_for(matches, SOURCE_WAIT_S))
+    try:
+        await asyncio.wait({coming}, timeout=LOOK_BACK_AFTER_S)
+        if not found and cell.source() is not None:
+            past = await shared.history.newest(earlier, since=at - timedelta(seconds=LOOK_BACK_S))
+            if past is not None:
+                return _Frozen(source=past[0], log_seq=past[1])
+        await coming
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+    if not found:
+        if cell.source() is None:
+            raise NotFound("There is no such code cell in this notebook.")
+        raise SourceMismatch("The server's copy of this cell is not what your page shows.")
+    return found[0]
 
 
 def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:

@@ -28,6 +28,7 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Unicode
 
 from .deaths import Death, Reason
+from .pools import Stocking
 from .relay import Relay
 from .sandbox import Sandbox, Usage
 from .sandboxes import Sandboxes
@@ -57,6 +58,9 @@ class SandboxRequest:
         interview server has a kinder way, with its own clock.
     on_death:
         Called on the event loop when a sandbox of this kernel ends, whatever the reason.
+    on_wait:
+        Called on the event loop with True when all sandboxes are taken and the start has to wait
+        for one, and with False when that wait is over.
     """
 
     sandboxes: Sandboxes
@@ -65,6 +69,7 @@ class SandboxRequest:
     files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
     run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
+    on_wait: Callable[[bool], None] = field(default=lambda _: None)
 
 
 class OwnLoop:
@@ -144,7 +149,7 @@ class DockerProvisioner(KernelProvisionerBase):
         if self._request is not None:
             return self._request
         if self._own_sandboxes is None:
-            self._own_sandboxes = Sandboxes(pool_size=0)
+            self._own_sandboxes = Sandboxes(stocking=Stocking(least=0))
             await self._own_sandboxes.start()
         return SandboxRequest(sandboxes=self._own_sandboxes, room=self.kernel_id or "own")
 
@@ -176,7 +181,10 @@ class DockerProvisioner(KernelProvisionerBase):
             await self.sandbox.stop()
         request = await self._complete_request()
         sandbox = await request.sandboxes.claim(
-            request.profile or self.profile, room=request.room, run_limit=request.run_limit
+            request.profile or self.profile,
+            room=request.room,
+            run_limit=request.run_limit,
+            on_wait=request.on_wait,
         )
         try:
             if request.files is not None:

@@ -46,11 +46,11 @@ class FailingLog:
         if name not in ("append", "claim_clients"):
             return method
 
-        async def switched(*args: Any, **options: Any) -> Any:
+        async def switched(*args: Any) -> Any:
             if self.down:
                 raise StoreUnavailable("The disk is full.")
             self.appends += name == "append"
-            return await method(*args, **options)
+            return await method(*args)
 
         return switched
 

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.storage.memory_bus import MemoryBus
-from interview_ext.storage.mongo import MongoStore
 from interview_ext.storage.sqlite import SqliteStore
-from tests.services.mongodb import ReplicaSet
 
 
-@pytest.fixture(scope="session")
-def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
-    """A replica set of one member; every test takes a database of its own in it."""
-    replica_set = ReplicaSet(tmp_path_factory.mktemp("mongodb"))
-    try:
-        replica_set.start()
-        yield replica_set
-    finally:
-        replica_set.stop()
-
-
-@pytest.fixture(params=["sqlite", "mongodb"])
+@pytest.fixture(params=["sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    backend: Store
-    if request.param == "sqlite":
-        backend = SqliteStore(tmp_path / "interviews.sqlite")
-    else:
-        backend = MongoStore(request.getfixturevalue("mongodb").url(new_id("test")))
+    backends = {"sqlite": lambda: SqliteStore(tmp_path / "interviews.sqlite")}
+    backend: Store = backends[request.param]()
     await backend.start()
     yield backend
     await backend.stop()

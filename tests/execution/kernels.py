@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, OnWait
 from interview_ext.rooms.model import Room
 
 
@@ -69,7 +69,9 @@ class LocalLauncher:
     async def engine(self) -> Engine:
         return self.state
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait
+    ) -> KernelHandle:
         self.launched += 1
         for path, content in (await files()).items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)

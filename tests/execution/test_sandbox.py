@@ -18,10 +18,11 @@ from jupyter_client.kernelspec import KernelSpecManager
 import interview_ext.sandbox
 from interview_ext.errors import EngineUnavailable, RoomNotLive
 from interview_ext.execution.launcher import SandboxLauncher
-from interview_ext.execution.ports import Files
+from interview_ext.execution.ports import Files, OnWait
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile, Room, RoomState
 from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.pools import Stocking
 from interview_ext.sandbox.profiles import PYTHON, Limits
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
@@ -39,8 +40,10 @@ def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
     package = Path(interview_ext.sandbox.__file__).parent
     (kernels / "interview-python").symlink_to(package / "kernelspec")
 
-    def request(room: Room, files: Files) -> SandboxRequest:
-        return SandboxRequest(sandboxes=sandboxes, room=room.id, files=files, run_limit=False)
+    def request(room: Room, files: Files, on_wait: OnWait) -> SandboxRequest:
+        return SandboxRequest(
+            sandboxes=sandboxes, room=room.id, files=files, run_limit=False, on_wait=on_wait
+        )
 
     return SandboxLauncher(
         request=request,
@@ -68,7 +71,7 @@ async def make_sandbox_bench(sandbox_image: None, tmp_path: Path) -> AsyncIterat
         async def make(**limits: Any) -> Bench:
             sandboxes = Sandboxes(
                 server_id=f"test-{secrets.token_hex(6)}",
-                pool_size=0,
+                stocking=Stocking(least=0),
                 profiles={"python": replace(PYTHON, limits=Limits(**limits))},
             )
             bench = await stack.enter_async_context(house(tmp_path, sandboxes))
@@ -244,7 +247,7 @@ async def test_widgets_and_a_restart_under_an_open_socket(make_sandbox_bench: Ma
 async def test_no_engine_no_run(tmp_path: Path) -> None:
     """docker-py leaves the socket of a failed connection to the garbage collector."""
     engine = DockerEngine(base_url=f"unix://{tmp_path}/none.sock")
-    async with house(tmp_path, Sandboxes(engine=engine, pool_size=0)) as bench:
+    async with house(tmp_path, Sandboxes(engine=engine, stocking=Stocking(least=0))) as bench:
         bench.notebook(a="1")
         with pytest.raises(EngineUnavailable) as refused:
             await bench.submit("a")
@@ -260,14 +263,19 @@ async def test_a_kernelspec_of_our_name_without_a_sandbox_is_not_used(tmp_path: 
         '{"argv": ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"],'
         ' "display_name": "Local", "language": "python"}'
     )
-    sandboxes = Sandboxes(pool_size=0)
+    sandboxes = Sandboxes(stocking=Stocking(least=0))
     local = SandboxLauncher(
-        request=lambda _room, _files: None,
+        request=lambda _room, _files, _on_wait: None,
         engine=sandboxes.engine_status,
         limits=lambda _: {},
         specs=KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")]),
     )
     async with asynccontextmanager(make_bench)(tmp_path, local) as bench:
         with pytest.raises(EngineUnavailable):
-            await local.launch(bench.room, kernel_id="k", files=dict)  # type: ignore[arg-type]
+            await local.launch(
+                bench.room,
+                kernel_id="k",
+                files=dict,  # type: ignore[arg-type]
+                on_wait=lambda _: None,
+            )
     await sandboxes.stop()

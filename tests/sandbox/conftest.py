@@ -21,6 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from interview_ext.sandbox.deaths import Death
 from interview_ext.sandbox.docker import CALL_TIMEOUT_S, DockerEngine
+from interview_ext.sandbox.pools import Stocking
 from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import DockerProvisioner, SandboxRequest
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
@@ -171,7 +172,7 @@ async def make_sandboxes(nothing_left: str) -> AsyncIterator[MakeSandboxes]:
     ) -> Sandboxes:
         sandboxes = Sandboxes(
             server_id=nothing_left,
-            pool_size=pool_size,
+            stocking=Stocking(least=pool_size),
             profiles={profile.name: profile},
             engine=engine,
             **kwargs,

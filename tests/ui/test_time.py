@@ -42,7 +42,7 @@ def test_a_countdown_a_pause_and_a_death(demo: Demo, new_page: Callable[..., Pag
     # A pause freezes the cell where it is.
     host.get_by_role("button", name="Pause").click()
     for person in (page, host):
-        expect(person.get_by_text("Frozen", exact=True)).to_be_visible()
+        expect(person.get_by_text("Frozen during the pause")).to_be_visible()
         expect(person.get_by_text("The running cell has")).to_have_count(0)
     expect(host.get_by_text("nobody can run cells")).to_be_visible()
     host.get_by_role("button", name="Resume").click()

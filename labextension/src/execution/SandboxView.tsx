@@ -47,16 +47,17 @@ export function SandboxView(props: Props): React.ReactElement | null {
   return (
     <Section title={trans.__('Sandbox')} className="jp-Interview-Sandbox">
       <div className="jp-Interview-Sandbox-state">
-        <span
-          className="jp-Interview-Dot"
-          data-state={frozen ? 'frozen' : state}
-          aria-hidden="true"
-        />
-        {frozen ? trans.__('Frozen') : stateText(state, trans)}
+        <span className="jp-Interview-Dot" data-state={state} aria-hidden="true" />
+        {frozen ? trans.__('Frozen during the pause') : stateText(state, trans)}
         <span className="jp-Interview-Sandbox-kind">
           {trans.__('container, no network')}
         </span>
       </div>
+      {sandbox.notice && (
+        <p className="jp-Interview-Sandbox-notice" role="status">
+          {sandbox.notice}
+        </p>
+      )}
       {!sandbox.engine.available && (
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
@@ -108,6 +109,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
           </Button>
         </div>
       )}
+      {sandbox.pool && <Pool pool={sandbox.pool} trans={trans} />}
       {error && <Problem text={error} />}
     </Section>
   );
@@ -195,6 +197,24 @@ function Usage(props: {
         {trans.__('%1% of %2 CPU', Math.round(100 * cpu), limits.cpus)}
       </dd>
     </dl>
+  );
+}
+
+/** For those who lead: whether the next sandbox will be there at once. */
+function Pool(props: {
+  pool: NonNullable<Sandbox['pool']>;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { pool, trans } = props;
+  const waiting = pool.waiting
+    ? trans._n('%1 room waits', '%1 rooms wait', pool.waiting)
+    : trans.__('no room waits');
+  return (
+    <p className="jp-Interview-Sandbox-pool">
+      {trans.__('On this server: %1 of %2 kept ready', pool.warm, pool.target)}
+      {', '}
+      {waiting}
+    </p>
   );
 }
 
