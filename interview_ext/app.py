@@ -6,19 +6,15 @@ import asyncio
 import getpass
 import socket
 from dataclasses import asdict, fields, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from prometheus_client import CollectorRegistry
 from tornado.web import Application
 from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
 
-from interview_ext.api.handlers.metrics import METRICS_PATH, MetricsHandler
-from interview_ext.api.metrics import MeasuredLog, Metrics
 from interview_ext.api.operations import Where
 from interview_ext.api.routes import routes
 from interview_ext.api.services import SETTING, Services
@@ -33,7 +29,7 @@ from interview_ext.errors import BadRequest, InterviewError
 from interview_ext.execution.kernel_socket import KernelDesk
 from interview_ext.execution.kernel_socket import routes as kernel_routes
 from interview_ext.execution.launcher import SandboxLauncher
-from interview_ext.execution.ports import Files, OnWait
+from interview_ext.execution.ports import Files
 from interview_ext.execution.service import Executions
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
@@ -43,11 +39,10 @@ from interview_ext.rooms.ports import ROOMS_TOPIC, Message
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
-from interview_ext.sandbox.metrics import SandboxMetrics
-from interview_ext.sandbox.pools import Schedule, Stocking
-from interview_ext.sandbox.profiles import GIB, PROFILES, Limits, Profile
+from interview_ext.sandbox.profiles import PROFILES, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
+from interview_ext.sandbox.specs import ProfileSpecs
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 
@@ -115,26 +110,15 @@ class InterviewApp(ExtensionApp):
         1,
         min=0,
         max=50,
-        help="""Sandboxes kept started for each profile at least, so that a room gets its kernel at
-        once (0 to 50). More are started ahead of interviews that are planned, and when many were
-        asked for lately. 0: none are kept, whatever is planned.""",
-    ).tag(config=True)
-
-    sandbox_pool_memory_bytes = Int(
-        GIB,
-        min=0,
-        max=1024 * GIB,
-        help="""Memory that all sandboxes which wait may take together, in bytes (0 to 1 TiB), those
-        of `sandbox_pool_size` included. A waiting one of the profile ``python`` is counted with
-        128 MiB.""",
+        help="""Sandboxes kept started for each profile, so that a room gets its kernel at once
+        (0 to 50). Each takes about 70 MB.""",
     ).tag(config=True)
 
     max_sandboxes = Int(
         100,
         min=1,
         max=10_000,
-        help="""Sandboxes that may exist at once, those of the pool included (1 to 10000). When all
-        are taken, a room waits up to five minutes for its own, in the order of asking.""",
+        help="""Sandboxes that may exist at once, those of the pool included (1 to 10000).""",
     ).tag(config=True)
 
     sandbox_limits = Dict(
@@ -189,7 +173,6 @@ class InterviewApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Called by jupyter_server after `initialize_settings`."""
         self.handlers.extend(routes(Where.SERVER))
-        self.handlers.append((METRICS_PATH, MetricsHandler, {"metrics": self.house.metrics}))
         self.house.open_doors(self._server.web_app)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
@@ -235,20 +218,13 @@ class House:
         )
         export_dir = Path(app.export_dir) if app.export_dir else root_dir / EXPORTS
         self.exporter = Exporter(export_dir, timeline=self.timeline)
-        registry = CollectorRegistry()
-        update_log = MeasuredLog(self.store, registry)
-        self.documents = Documents(update_log=update_log, bus=self.bus, exporter=self.exporter)
+        self.documents = Documents(update_log=self.store, bus=self.bus, exporter=self.exporter)
         self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
         self.sandboxes = Sandboxes(
             server_id=digest(f"{socket.gethostname()}:{store_path}")[:16],
             profiles=profiles_with(app.sandbox_limits),
-            stocking=Stocking(
-                least=app.sandbox_pool_size,
-                budget_bytes=app.sandbox_pool_memory_bytes,
-                demand=self._planned,
-            ),
+            pool_size=app.sandbox_pool_size,
             max_sandboxes=app.max_sandboxes,
-            metrics=SandboxMetrics(registry),
         )
         self.executions = Executions(
             rooms=self.rooms,
@@ -257,6 +233,7 @@ class House:
                 request=self._sandbox_of,
                 engine=self.sandboxes.engine_status,
                 limits=lambda profile: asdict(self.sandboxes.profile(profile).limits),
+                specs=ProfileSpecs(self.sandboxes.profiles),
             ),
             store=self.store,
             bus=self.bus,
@@ -282,14 +259,8 @@ class House:
             bus=self.bus,
             documents=self.documents,
             executions=self.executions,
-            pool=self.sandboxes.pool_state,
             links=self.links,
             host_name=app.host_name,
-        )
-        self.metrics = Metrics(
-            registry,
-            rooms=self.store.list_open_rooms,
-            document_sockets=lambda: self.documents.peers,
         )
         self._doors: Doors | None = None
         self._steps: set[asyncio.Task[None]] = set()
@@ -352,31 +323,15 @@ class House:
         task.add_done_callback(self._steps.discard)
 
     async def _follow(self, room_id: str, state: str) -> None:
-        if state == RoomState.PAUSED:
-            await self.executions.freeze(room_id)
-        elif state in (RoomState.LOBBY, RoomState.LIVE):
-            await self.executions.thaw(room_id)
+        if state in (RoomState.LOBBY, RoomState.LIVE):
             await self.executions.warm(await self.rooms.get(room_id))
         elif state in (RoomState.ENDED, DELETED):
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
 
-    async def _planned(self) -> Schedule:
-        """Return the planned starts of rooms that will ask for a sandbox for the first time."""
-        planned: dict[str, dict[str, datetime]] = {}
-        for room in await self.store.list_open_rooms():
-            if room.state is RoomState.SCHEDULED:
-                planned.setdefault(room.profile, {})[room.id] = room.starts_at
-        return planned
-
-    def _sandbox_of(self, room: Room, files: Files, on_wait: OnWait) -> SandboxRequest:
+    def _sandbox_of(self, room: Room, files: Files) -> SandboxRequest:
         return SandboxRequest(
-            sandboxes=self.sandboxes,
-            room=room.id,
-            profile=room.profile,
-            files=files,
-            run_limit=False,
-            on_wait=on_wait,
+            sandboxes=self.sandboxes, room=room.id, profile=room.profile, files=files
         )
 
     def _routes_of(self, actor: Actor) -> list[Route]:

@@ -24,8 +24,7 @@ for name in unit contract architecture server sandbox execution collab media hub
     [ ! -d "tests/$name" ] || folders+=("tests/$name")
 done
 echo "--- pytest ${folders[*]}"
-# In two processes, a file in one of them: half of the time goes into waiting for browsers and containers.
-python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${folders[@]}" "$@" </dev/null | tee .cache/pytest.log || status=$?
+python -m pytest "${folders[@]}" "$@" </dev/null | tee .cache/pytest.log || status=$?
 [ -z "$images" ] || wait "$images"
 
 tail -n 1 .cache/pytest.log >.cache/closing-line

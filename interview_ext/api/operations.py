@@ -263,15 +263,6 @@ OPERATIONS: tuple[Operation, ...] = (
         status=204,
     ),
     Operation(
-        id="extendRun",
-        method="POST",
-        path=f"{_ROOM}/executions/{{run}}/extend",
-        summary="Give the running cell more time",
-        action=_A.ROOM_MANAGE,
-        request=s.MoreTime,
-        response=s.Run,
-    ),
-    Operation(
         id="answerInput",
         method="POST",
         path=f"{_ROOM}/executions/{{run}}/input",

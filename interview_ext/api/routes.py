@@ -46,7 +46,6 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/chat": chat.ChatHandler,
         f"{_ROOM}/executions": executions.ExecutionsHandler,
         f"{_ROOM}/executions/{{run}}": executions.ExecutionHandler,
-        f"{_ROOM}/executions/{{run}}/extend": executions.ExtendHandler,
         f"{_ROOM}/executions/{{run}}/input": executions.InputHandler,
         f"{_ROOM}/sandbox": sandbox.SandboxHandler,
         f"{_ROOM}/sandbox/restart": sandbox.RestartHandler,

@@ -396,12 +396,8 @@ class Run(Model):
     execution_count: int | None
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
-    time_limit_s: float | None
-    """How long it may run, extensions included, in seconds."""
-    deadline_at: AwareDatetime | None
-    """When that is over; null while it does not run, or its clock stands still."""
     death: str | None
-    """Why the server or the kernel ended it."""
+    """Why the kernel ended in mid-run."""
     output_digest: str | None
 
 
@@ -409,12 +405,6 @@ class RunList(Model):
     """The runs of a room, in the order of acceptance."""
 
     runs: tuple[Run, ...]
-
-
-class MoreTime(Model):
-    """How much longer the running cell may take."""
-
-    seconds: Annotated[int, Field(ge=1, le=3600)]
 
 
 class InputReply(Model):
@@ -458,26 +448,10 @@ class Engine(Model):
     hint: str
 
 
-class SandboxPool(Model):
-    """The warm sandboxes of the room's profile, on the whole server."""
-
-    warm: Count
-    target: Count
-    """How many should be warm, by what is planned and what was asked for lately."""
-    waiting: Count
-    """Rooms that wait because all sandboxes are taken."""
-    handed_out: Count
-    """Since the server started."""
-    cold_starts: Count
-    """Those of them for which none was warm."""
-
-
 class Sandbox(Model):
     """The room's container and kernel."""
 
     state: Literal["off", "starting", "ready", "busy", "dead"]
-    notice: str
-    """What people in the room should know now, such as why it has to wait; mostly empty."""
     profile: str
     isolation: str
     kernel_id: str | None
@@ -485,8 +459,6 @@ class Sandbox(Model):
     usage: SandboxUsage | None
     death: SandboxDeath | None
     engine: Engine
-    pool: SandboxPool | None
-    """For those who manage the room."""
 
 
 class Notebook(BaseModel):

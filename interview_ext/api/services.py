@@ -5,7 +5,7 @@ Shared documents and running cells are other features, known here by Protocols o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,7 +19,6 @@ from interview_ext.rooms.model import Document, Run
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
-from interview_ext.sandbox.pool import PoolState
 from interview_ext.sandbox.profiles import PROFILES
 
 SETTING = "interview_services"
@@ -67,8 +66,6 @@ class Executions(Protocol):
 
     async def interrupt(self, actor: Actor, run_id: str | None = None) -> None: ...
 
-    async def extend(self, actor: Actor, run_id: str, seconds: float) -> Run: ...
-
     async def restart(self, actor: Actor) -> None: ...
 
     async def answer(self, actor: Actor, run_id: str, value: str) -> None: ...
@@ -97,8 +94,6 @@ class Services:
     bus: Bus
     documents: Documents
     executions: Executions
-    pool: Callable[[str], PoolState]
-    """Tells the warm sandboxes of a profile."""
     links: Links
     host_name: str = "Host"
     """What a host is called who neither says so nor has a login that does."""

@@ -143,8 +143,6 @@ def run(found: Run) -> schemas.Run:
         execution_count=found.execution_count,
         started_at=found.started_at,
         ended_at=found.ended_at,
-        time_limit_s=found.time_limit_s,
-        deadline_at=found.deadline_at,
         death=found.death,
         output_digest=found.output_digest,
     )
@@ -164,10 +162,7 @@ def event(found: Event) -> schemas.Event:
 async def sandbox(services: Services, actor: Actor) -> schemas.Sandbox:
     """Return the sandbox's state; raises as `Executions.sandbox` does."""
     status = await services.executions.sandbox(actor)
-    room = await services.rooms.get(actor.room_id)
-    manages = Action.ROOM_MANAGE in actions(actor, room)
-    pool = vars(services.pool(room.profile)) if manages else None
-    return schemas.Sandbox.model_validate({**status.as_body(), "pool": pool})
+    return schemas.Sandbox.model_validate(status.as_body())
 
 
 def pending(found: PendingInput | None) -> messages.InputRequest | None:

@@ -14,7 +14,6 @@ from pycrdt import Doc
 
 from interview_ext.collab.export import Exporter
 from interview_ext.collab.gate import SERVER, Gate
-from interview_ext.collab.history import History
 from interview_ext.collab.intake import Intake
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.nesting import Nesting
@@ -69,11 +68,6 @@ class Documents:
         self._health = StoreHealth(bus=bus, clock=clock)
         self._open: dict[str, SharedDocument] = {}
         self._opening: dict[str, asyncio.Lock] = {}
-
-    @property
-    def peers(self) -> int:
-        """Sockets that are open on any document."""
-        return sum(len(shared.relay.peers) for shared in self._open.values())
 
     async def start(self) -> None:
         """Nothing to open: documents open when they are asked for."""
@@ -154,7 +148,6 @@ class Documents:
         shared = SharedDocument(
             document=document,
             doc=doc,
-            history=History(document.id, self._log),
             relay=partial(
                 Relay,
                 document=document,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -46,10 +46,6 @@ INFO_BEFORE_START: dict[str, Any] = {
 }
 """What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
 
-
-ALL_TAKEN = "All sandboxes are taken; yours starts as soon as one is free."
-
-RESTARTED = KernelDeath(reason="restarted", detail="Somebody restarted it.")
 
 _NOT_OFFERED: dict[str, Any] = {"status": "ok", "debugger": False, "supported_features": []}
 """Debugger and subshells would need control messages that pages may not send."""
@@ -92,8 +88,6 @@ class RoomKernel:
         ``off``, ``starting``, ``ready``, ``busy`` or ``dead``.
     death:
         Why the last process ended, until the next one runs.
-    waiting:
-        Whether it starts as soon as somebody else's sandbox has ended.
     """
 
     def __init__(
@@ -109,7 +103,6 @@ class RoomKernel:
         self.name = launcher.kernel_name(room.profile)
         self.room_id = room.id
         self.state = "off"
-        self.waiting = False
         self.last_activity: datetime = clock()
         self.death: KernelDeath | None = None
         self.died_at: datetime | None = None
@@ -126,8 +119,6 @@ class RoomKernel:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
-        self._thawed = asyncio.Event()
-        self._thawed.set()
 
     # -- what the door shows
 
@@ -151,43 +142,22 @@ class RoomKernel:
         SandboxError
         """
         if self._starting is None or self._starting.done():
-            self._begin(self._start_if_none())
-        await self._begun()
+            self._starting = asyncio.create_task(self._start_if_none(), name="kernel start")
+            self._starting.add_done_callback(_retrieve)
+        # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
+        await asyncio.shield(self._starting)
 
-    async def restart(self, death: KernelDeath = RESTARTED) -> None:
+    async def restart(self) -> None:
         """Replace the process; the owner is told of the old one's end first."""
-        if self.waiting:
-            return  # a fresh one is on its way, and nothing runs that could be replaced
-        self._begin(self._restart(death))
-        await self._begun()
+        async with self._lock:
+            await self._end(KernelDeath(reason="restarted", detail="Somebody restarted it."))
+            await self._start()
 
     async def stop(self, reason: str) -> None:
         """End the process, if there is one, for good."""
-        if self.waiting and self._starting is not None:
-            # Nothing has been started yet, and it may take minutes until something is.
-            self._starting.cancel()
         async with self._lock:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
-
-    async def freeze(self) -> None:
-        """Let neither this process nor its successors compute, until `thaw`."""
-        self._thawed.clear()
-        await self._freeze_or_thaw()
-
-    async def thaw(self) -> None:
-        """Let it go on."""
-        self._thawed.set()
-        await self._freeze_or_thaw()
-
-    async def thawed(self) -> None:
-        """Return once it is not frozen."""
-        await self._thawed.wait()
-
-    async def _freeze_or_thaw(self) -> None:
-        async with self._lock:
-            if self._handle is not None:
-                await (self._handle.thaw() if self._thawed.is_set() else self._handle.freeze())
 
     async def interrupt(self) -> None:
         """Interrupt what runs; nothing if nothing does."""
@@ -251,20 +221,6 @@ class RoomKernel:
 
     # -- inside
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        self._starting = asyncio.create_task(work, name="kernel start")
-        self._starting.add_done_callback(_retrieve)
-
-    async def _begun(self) -> None:
-        # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
-        if self._starting is not None:
-            await asyncio.shield(self._starting)
-
-    async def _restart(self, death: KernelDeath) -> None:
-        async with self._lock:
-            await self._end(death)
-            await self._start()
-
     async def _start_if_none(self) -> None:
         async with self._lock:
             if self._wire is None:
@@ -274,9 +230,7 @@ class RoomKernel:
         self._set("starting")
         handle: KernelHandle | None = None
         try:
-            handle = await self._launcher.launch(
-                self._room, kernel_id=self.id, files=self._files, on_wait=self._waits
-            )
+            handle = await self._launcher.launch(self._room, kernel_id=self.id, files=self._files)
             wire = KernelWire(handle.connection, self._on_message)
             self._wire = wire
             self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
@@ -293,12 +247,6 @@ class RoomKernel:
         self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
         self._owner.kernel_started()
         self._set("ready")
-        if not self._thawed.is_set():
-            await handle.freeze()
-
-    def _waits(self, waiting: bool) -> None:  # noqa: FBT001  (see `ports.OnWait`)
-        self.waiting = waiting
-        self._owner.kernel_changed()
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError, SandboxGone
-from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle, OnWait
+from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError
+from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
@@ -28,10 +27,6 @@ class _Provisioner(Protocol):
     """None, or why it ended: `reason` and `detail`."""
 
     async def wait(self) -> int | None: ...
-
-    async def freeze(self) -> None: ...
-
-    async def thaw(self) -> None: ...
 
     async def stats(self) -> Any:
         """None, or `memory_bytes`, `cpu`, `pids` and `limits`."""
@@ -61,16 +56,6 @@ class SandboxKernel:
         """See `KernelHandle`."""
         await self._manager.interrupt_kernel()
 
-    async def freeze(self) -> None:
-        """See `KernelHandle`."""
-        with suppress(SandboxGone):
-            await self._provisioner.freeze()
-
-    async def thaw(self) -> None:
-        """See `KernelHandle`."""
-        with suppress(SandboxGone):
-            await self._provisioner.thaw()
-
     async def stop(self) -> None:
         """See `KernelHandle`."""
         await self._manager.shutdown_kernel(now=True)
@@ -93,7 +78,7 @@ class SandboxLauncher:
     ----------
     request:
         Makes what the provisioner takes as its ``interview`` argument: which sandboxes, whose
-        room, which files, who hears of a wait.
+        room, which files.
     engine:
         Whether an engine answers.
     limits:
@@ -105,7 +90,7 @@ class SandboxLauncher:
     def __init__(
         self,
         *,
-        request: Callable[[Room, Files, OnWait], object],
+        request: Callable[[Room, Files], object],
         engine: Callable[[], Awaitable[EngineState]],
         limits: Callable[[str], Mapping[str, float]],
         specs: KernelSpecManager | None = None,
@@ -127,9 +112,7 @@ class SandboxLauncher:
         """See `KernelLauncher`."""
         return await self._engine()
 
-    async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait
-    ) -> KernelHandle:
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
         """See `KernelLauncher`."""
         name = self.kernel_name(room.profile)
         self._check_spec(name)
@@ -137,7 +120,7 @@ class SandboxLauncher:
             kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
         )
         try:
-            await manager.start_kernel(interview=self._request(room, files, on_wait))
+            await manager.start_kernel(interview=self._request(room, files))
         except (InterviewError, asyncio.CancelledError):
             await manager.shutdown_kernel(now=True)
             raise

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from jupyter_ydoc import YNotebook
-from pycrdt import Doc
 
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Document, Room, Run
 from interview_ext.rooms.roles import Action
-
-T = TypeVar("T")
-
-
-class DocumentHistory(Protocol):
-    """What a shared notebook has been."""
-
-    async def newest(
-        self, find: Callable[[Doc[Any]], T | None], *, since: datetime
-    ) -> tuple[T, int] | None:
-        """What `find` makes of the newest state it makes something of, and its log position.
-
-        `find` is called in a thread with a copy of the document; `since` bounds the search.
-        """
 
 
 class RunDocument(Protocol):
@@ -37,9 +21,6 @@ class RunDocument(Protocol):
 
     @property
     def ydoc(self) -> YNotebook: ...
-
-    @property
-    def history(self) -> DocumentHistory: ...
 
     @property
     def log_seq(self) -> int:
@@ -109,12 +90,6 @@ class KernelHandle(Protocol):
     async def interrupt(self) -> None:
         """Interrupt what it runs."""
 
-    async def freeze(self) -> None:
-        """Give it no processor time until `thaw`; its memory stays. No error if it has ended."""
-
-    async def thaw(self) -> None:
-        """Let it go on."""
-
     async def stop(self) -> None:
         """End it at once and give back all it had; no error if it has ended."""
 
@@ -122,8 +97,6 @@ class KernelHandle(Protocol):
         """``memory_bytes``, ``cpu`` (cores), ``pids`` as of now, or None if unknown."""
 
 
-OnWait = Callable[[bool], None]
-"""Hears that all sandboxes are taken (True), and that the wait for one is over (False)."""
 Files = Callable[[], Awaitable[Mapping[str, bytes]]]
 """Reads what has to stand below a kernel's working folder before its first cell."""
 
@@ -148,15 +121,13 @@ class KernelLauncher(Protocol):
         """Name of the kernelspec of that profile."""
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``run_s`` and more."""
+        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``pids`` and more."""
 
     async def engine(self) -> EngineState:
         """Whether a kernel could be started now; never raises."""
 
-    async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait
-    ) -> KernelHandle:
-        """Start a kernel. `on_wait` is told when it has to wait, and when that is over.
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+        """Start a kernel.
 
         Raises
         ------

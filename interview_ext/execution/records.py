@@ -26,10 +26,9 @@ class InputRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxStatus:
-    """The sandbox of a room, as its pages show it; `notice` says what people should know now."""
+    """The sandbox of a room, as its pages show it."""
 
     state: str
-    notice: str
     profile: str
     kernel_id: str | None
     limits: Mapping[str, float]
@@ -55,8 +54,6 @@ def run_body(run: Run) -> dict[str, Any]:
         "execution_count": run.execution_count,
         "started_at": _time(run.started_at),
         "ended_at": _time(run.ended_at),
-        "time_limit_s": run.time_limit_s,
-        "deadline_at": _time(run.deadline_at),
         "death": run.death,
         "output_digest": run.output_digest,
     }

@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
-
-from pycrdt import Doc
 
 from interview_ext.errors import (
     BadRequest,
-    Conflict,
     EngineUnavailable,
     Forbidden,
     InterviewError,
@@ -22,9 +18,9 @@ from interview_ext.errors import (
     SourceMismatch,
     TooManyRequests,
 )
-from interview_ext.execution.cells import Cell, source_digest, source_in
+from interview_ext.execution.cells import Cell, source_digest
 from interview_ext.execution.items import Item
-from interview_ext.execution.kernels import ALL_TAKEN, RoomKernel
+from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import (
     EngineState,
     ExecutionStore,
@@ -46,11 +42,6 @@ log = logging.getLogger(__name__)
 
 SOURCE_WAIT_S = 2.0
 """How long a run waits for the keystrokes before it, which travel on another socket."""
-LOOK_BACK_AFTER_S = 0.3
-"""How long it waits for them before it looks whether the keystrokes after it were faster."""
-LOOK_BACK_S = 30.0
-"""How old a state of the cell may be to be what a page showed when its run was asked for: pages
-send one request after another, so the last of several waits for the answers to the others."""
 MAX_FREEZING = 20
 """Requests of one person that may wait for keystrokes at once: each hashes the cell at every
 keystroke. A page of ours has one at a time."""
@@ -115,25 +106,6 @@ class Executions:
         """End the runs and the kernel of a room that has ended or is deleted."""
         await self._end([room_id], "the interview has ended")
 
-    async def freeze(self, room_id: str) -> None:
-        """Let the room's kernel compute nothing: the interview is paused."""
-        await self._runner_does(room_id, RoomRunner.freeze)
-
-    async def thaw(self, room_id: str) -> None:
-        """Let it go on."""
-        await self._runner_does(room_id, RoomRunner.thaw)
-
-    async def _runner_does(
-        self, room_id: str, work: Callable[[RoomRunner], Awaitable[None]]
-    ) -> None:
-        runner = self._runners.get(room_id)
-        if runner is None:
-            return
-        try:
-            await work(runner)
-        except InterviewError as error:
-            log.warning("the sandbox of room %s did not follow: %s", room_id, error.message)
-
     async def warm(self, room: Room) -> None:
         """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
         await self._started.wait()
@@ -170,7 +142,7 @@ class Executions:
             raise TooManyRequests("Too many runs wait for what you have typed.")
         self._freezing[actor.id] += 1
         # Before its turn: by then the page may show something else, and the document too.
-        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256, self._clock()))
+        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256))
         try:
             # One person's requests one after another: a cell that is still on its way must not
             # be overtaken by the next one of "run all". Others are not held up.
@@ -209,23 +181,6 @@ class Executions:
         if room.id in self._runners:
             await self._note(room, "run.interrupt", actor, {"run": run_id})
             await self._runners[room.id].interrupt(run_id)
-
-    async def extend(self, actor: Actor, run_id: str, seconds: float) -> Run:
-        """Give a running cell more time; for those who lead the room.
-
-        Raises
-        ------
-        Conflict
-            It does not run.
-        """
-        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
-        await self.run(actor, run_id)
-        runner = self._runners.get(room.id)
-        if runner is None:
-            raise Conflict("This cell is not running.")
-        run = await runner.extend(run_id, seconds)
-        await self._note(room, "run.extended", actor, {"run": run_id, "seconds": seconds})
-        return run
 
     async def restart(self, actor: Actor) -> None:
         """Replace the room's kernel by a fresh one.
@@ -275,7 +230,6 @@ class Executions:
         engine = await self._engine_state(fresh=False)
         return SandboxStatus(
             state="off" if kernel is None else kernel.state,
-            notice=ALL_TAKEN if kernel is not None and kernel.waiting else "",
             profile=room.profile,
             kernel_id=None if kernel is None else kernel.id,
             limits=self._launcher.limits(room.profile),
@@ -359,44 +313,22 @@ class Executions:
         await asyncio.gather(*(runner.stop(reason) for runner in ending if runner is not None))
 
 
-async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str, at: datetime) -> _Frozen:
-    """Take the cell's source as it was with that digest: as soon as it is, or from the log.
-
-    Keystrokes and requests travel on different sockets. Those before the request are waited
-    for; when those after it came first, the state the page showed is in the log.
-    """
+async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str) -> _Frozen:
+    """Wait until the cell's source has the digest, and take it at that very moment."""
     found: list[_Frozen] = []
-
-    def shown(source: str | None) -> bool:
-        return source is not None and source_digest(source) == source_sha256
 
     def matches() -> bool:
         source = cell.source()
-        if source is None or not shown(source):
+        if source is None or source_digest(source) != source_sha256:
             return False
         found.append(_Frozen(source=source, log_seq=shared.log_seq))
         return True
 
-    def earlier(doc: Doc[Any]) -> str | None:
-        source = source_in(doc, cell.cell_id)
-        return source if shown(source) else None
-
-    coming = asyncio.create_task(shared.wait_for(matches, SOURCE_WAIT_S))
-    try:
-        await asyncio.wait({coming}, timeout=LOOK_BACK_AFTER_S)
-        if not found and cell.source() is not None:
-            past = await shared.history.newest(earlier, since=at - timedelta(seconds=LOOK_BACK_S))
-            if past is not None:
-                return _Frozen(source=past[0], log_seq=past[1])
-        await coming
-    finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
-    if not found:
+    if not await shared.wait_for(matches, SOURCE_WAIT_S):
         if cell.source() is None:
             raise NotFound("There is no such code cell in this notebook.")
         raise SourceMismatch("The server's copy of this cell is not what your page shows.")
-    return found[0]
+    return found[-1]
 
 
 def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:

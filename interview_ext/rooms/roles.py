@@ -44,8 +44,7 @@ _HOST: dict[RoomState, frozenset[Action]] = {
     S.SCHEDULED: _WORK | _STAFF,
     S.LOBBY: _WORK | _STAFF,
     S.LIVE: _WORK | _STAFF,
-    # The sandbox is frozen for everybody.
-    S.PAUSED: _WATCH | {A.DOCUMENT_WRITE} | _STAFF,
+    S.PAUSED: _WORK | _STAFF,
     S.ENDED: _AFTER | _STAFF | {A.DOCUMENT_READ},
     S.ARCHIVED: _AFTER | _STAFF | {A.DOCUMENT_READ},
 }

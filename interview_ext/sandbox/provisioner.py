@@ -28,7 +28,6 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Unicode
 
 from .deaths import Death, Reason
-from .pools import Stocking
 from .relay import Relay
 from .sandbox import Sandbox, Usage
 from .sandboxes import Sandboxes
@@ -53,23 +52,15 @@ class SandboxRequest:
     files:
         Called for each fresh sandbox: path below the work folder and content of what has to be
         there before the first cell, e.g. ``data/sales.csv``.
-    run_limit:
-        Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox. The
-        interview server has a kinder way, with its own clock.
     on_death:
         Called on the event loop when a sandbox of this kernel ends, whatever the reason.
-    on_wait:
-        Called on the event loop with True when all sandboxes are taken and the start has to wait
-        for one, and with False when that wait is over.
     """
 
     sandboxes: Sandboxes
     room: str
     profile: str = ""
     files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
-    run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
-    on_wait: Callable[[bool], None] = field(default=lambda _: None)
 
 
 class OwnLoop:
@@ -149,7 +140,7 @@ class DockerProvisioner(KernelProvisionerBase):
         if self._request is not None:
             return self._request
         if self._own_sandboxes is None:
-            self._own_sandboxes = Sandboxes(stocking=Stocking(least=0))
+            self._own_sandboxes = Sandboxes(pool_size=0)
             await self._own_sandboxes.start()
         return SandboxRequest(sandboxes=self._own_sandboxes, room=self.kernel_id or "own")
 
@@ -180,12 +171,7 @@ class DockerProvisioner(KernelProvisionerBase):
         if self.sandbox is not None:
             await self.sandbox.stop()
         request = await self._complete_request()
-        sandbox = await request.sandboxes.claim(
-            request.profile or self.profile,
-            room=request.room,
-            run_limit=request.run_limit,
-            on_wait=request.on_wait,
-        )
+        sandbox = await request.sandboxes.claim(request.profile or self.profile, room=request.room)
         try:
             if request.files is not None:
                 for path, content in (await request.files()).items():
@@ -275,16 +261,6 @@ class DockerProvisioner(KernelProvisionerBase):
         if self._own_sandboxes is not None:
             await self._own_sandboxes.stop()
             self._own_sandboxes = None
-
-    async def freeze(self) -> None:
-        """Give the sandbox no processor time until `thaw`. Raises SandboxGone if it has ended."""
-        if self.sandbox is not None:
-            await self._there(self.sandbox.freeze())
-
-    async def thaw(self) -> None:
-        """Let it go on. Raises SandboxGone if it has ended."""
-        if self.sandbox is not None:
-            await self._there(self.sandbox.thaw())
 
     # -- the rest ---------------------------------------------------------------------------
 

@@ -136,7 +136,6 @@ class Sandbox:
         self._concluding: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._put_bytes = 0
-        self._frozen = False
         self._measured = (self._loop.time(), 0.0)
         self._measure_lock = asyncio.Lock()
         self._usage: Usage | None = None
@@ -293,7 +292,7 @@ class Sandbox:
     def tick(self) -> None:
         """Once a second: limits of time, and a sign of life to the shim."""
         now = self._loop.time()
-        if self.death is None and self.room and not self._frozen:
+        if self.death is None and self.room:
             sentence = self._clock_of_runs.overdue(now)
             if sentence:
                 self._die(Reason.TIME_LIMIT, sentence)
@@ -308,28 +307,10 @@ class Sandbox:
         """Whether it takes no messages right now; `Listener.writable` tells when."""
         return self._link is None or self._link.blocked
 
-    def hand_over(self, room: str, *, run_limit: bool = True) -> None:
-        """From now on it belongs to a room; see `Sandboxes.claim`."""
+    def hand_over(self, room: str) -> None:
+        """From now on it belongs to a room."""
         self.room = room
-        self._clock_of_runs = RunClock(
-            self.profile.limits, now=self._loop.time(), run_limit=run_limit
-        )
-
-    async def freeze(self) -> None:
-        """Give it no processor time until `thaw`; its time limits stand still.
-
-        Raises
-        ------
-        EngineUnavailable, SandboxGone
-        """
-        await self._engine.pause(self.container)
-        self._frozen = True
-
-    async def thaw(self) -> None:
-        """Let it go on. Raises as `freeze` does."""
-        await self._engine.unpause(self.container)
-        self._frozen = False
-        self._clock_of_runs.rest_over(self._loop.time())
+        self._clock_of_runs = RunClock(self.profile.limits, now=self._loop.time())
 
     def send(self, channel: Channel, parts: list[bytes]) -> None:
         """A client's message, unsigned, for the kernel. Lost if the sandbox has ended."""

@@ -13,15 +13,13 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 
-from interview_ext.errors import EngineUnavailable, NotFound, SandboxError
+from interview_ext.errors import EngineUnavailable, NotFound, SandboxError, SandboxExhausted
 
-from .deaths import Death, Reason
+from .deaths import Reason
 from .docker import DockerEngine
 from .engine import Engine, EngineEvent, EngineStatus
 from .images import reference
-from .metrics import SandboxMetrics
-from .pool import Pool, PoolState
-from .pools import WAIT_S, Pools, Stocking
+from .pool import Pool
 from .profiles import PROFILES, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
@@ -44,12 +42,11 @@ class Sandboxes:
     server_id:
         Stays the same over restarts of the server: what bears this label at the start was left
         behind by an earlier run and is removed.
-    stocking:
-        What is kept warm; see `Pools`.
+    pool_size:
+        Warm sandboxes per profile: of the first profile from the start, of another from when the
+        first sandbox of it was handed out.
     max_sandboxes:
         All of them, warm ones included.
-    wait_s:
-        How long a claim waits when all are taken.
     """
 
     def __init__(
@@ -58,27 +55,18 @@ class Sandboxes:
         server_id: str = "",
         engine: Engine | None = None,
         profiles: Mapping[str, Profile] = PROFILES,
-        stocking: Stocking | None = None,
+        pool_size: int = 1,
         max_sandboxes: int = 100,
-        wait_s: float = WAIT_S,
-        metrics: SandboxMetrics | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.server_id = server_id or secrets.token_hex(8)
         self.engine: Engine = engine or DockerEngine()
         self.profiles = profiles
+        self._pool_size = pool_size
+        self._max = max_sandboxes
         self._clock = clock
         self._all: set[Sandbox] = set()
-        self._metrics = metrics or SandboxMetrics()
-        self._pools = Pools(
-            profiles,
-            make=self._make,
-            places=max_sandboxes,
-            stocking=stocking,
-            wait_s=wait_s,
-            metrics=self._metrics,
-            clock=lambda: clock().timestamp(),
-        )
+        self._pools: dict[str, Pool] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
         self._stopping = False
@@ -97,14 +85,18 @@ class Sandboxes:
             log.warning("cells cannot run: %s %s", error.message, error.hint)
         except SandboxError as error:
             log.warning("containers of an earlier run may be left: %s", error)
-        self._pools.start()
+        for name, profile in self.profiles.items():
+            self._pools[name] = Pool(self._pool_size, lambda p=profile: self._make(p))  # type: ignore[misc]
+        for pool in list(self._pools.values())[:1]:
+            pool.start()  # of the first profile; the others' fill once one is asked for
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
 
     async def stop(self) -> None:
         """End every sandbox and give back everything. Idempotent."""
         self._stopping = True
-        await self._pools.stop()
+        for pool in self._pools.values():
+            await pool.stop()
         detail = "The server was stopped."
         await asyncio.gather(*(s.stop(Reason.STOPPED, detail) for s in set(self._all)))
         for task in self._tasks:
@@ -143,38 +135,20 @@ class Sandboxes:
     def pool(self, profile: str) -> Pool:
         """The pool of a profile. Raises NotFound."""
         self.profile(profile)
-        return self._pools.of(profile)
+        return self._pools[profile]
 
-    def pool_state(self, profile: str) -> PoolState:
-        """A pool as hosts see it. Raises NotFound."""
-        self.profile(profile)
-        return self._pools.state(profile)
-
-    async def claim(
-        self,
-        profile: str,
-        *,
-        room: str,
-        run_limit: bool = True,
-        on_wait: Callable[[bool], None] = lambda _: None,
-    ) -> Sandbox:
+    async def claim(self, profile: str, *, room: str) -> Sandbox:
         """A fresh sandbox for a room, its kernel answering.
-
-        Parameters
-        ----------
-        run_limit:
-            Whether it ends when a cell runs longer than the profile's ``run_s``.
-        on_wait:
-            See `Pools.claim`.
 
         Raises
         ------
         EngineUnavailable, ImageMissing, SandboxExhausted, SandboxError
             There is none to be had.
         """
-        self.profile(profile)
-        sandbox = await self._pools.claim(profile, room=room, on_wait=on_wait)
-        sandbox.hand_over(room, run_limit=run_limit)
+        pool = self.pool(profile)
+        sandbox = await pool.claim()
+        pool.start()
+        sandbox.hand_over(room)
         return sandbox
 
     def of_room(self, room: str) -> list[Sandbox]:
@@ -184,6 +158,8 @@ class Sandboxes:
     async def _make(self, profile: Profile) -> Sandbox:
         if self._stopping:
             raise EngineUnavailable("The server is stopping.")
+        if len(self._all) >= self._max:
+            raise SandboxExhausted(f"All {self._max} sandboxes are taken.")
         # Without the event stream a death would have no reason.
         with suppress(TimeoutError):
             async with asyncio.timeout(ENGINE_RETRY_S):
@@ -196,13 +172,9 @@ class Sandboxes:
             clock=self._clock,
         )
         self._all.add(sandbox)
-        sandbox.on_death(lambda death: self._note_death(sandbox, death))
+        sandbox.on_death(lambda _: self._all.discard(sandbox))
         await sandbox.start()
         return sandbox
-
-    def _note_death(self, sandbox: Sandbox, death: Death) -> None:
-        self._all.discard(sandbox)
-        self._metrics.deaths.labels(str(death.reason)).inc()
 
     # -- watching ---------------------------------------------------------------------------
 

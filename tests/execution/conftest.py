@@ -31,13 +31,7 @@ PATIENCE_S = 60
 
 @dataclass
 class Bench:
-    """A live room, and what is needed to run cells in it.
-
-    Attributes
-    ----------
-    label:
-        What its containers bear, if it has any.
-    """
+    """A live room, and what is needed to run cells in it."""
 
     store: SqliteStore
     bus: MemoryBus
@@ -51,7 +45,6 @@ class Bench:
     document: Document
     host: Actor
     candidate: Actor
-    label: str = ""
     heard: list[Message] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -169,11 +162,6 @@ async def guest(admission: Admission, host: Actor, role: Role) -> Actor:
 
 
 @pytest.fixture
-def launcher(tmp_path: Path) -> LocalLauncher:
-    return LocalLauncher(tmp_path)
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, launcher: LocalLauncher) -> AsyncIterator[Bench]:
-    async for made in make_bench(tmp_path, launcher):
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async for made in make_bench(tmp_path, LocalLauncher(tmp_path)):
         yield made

@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, OnWait
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle
 from interview_ext.rooms.model import Room
 
 
@@ -29,12 +29,6 @@ class LocalKernel:
 
     async def interrupt(self) -> None:
         await self.manager.signal_kernel(signal.SIGINT)
-
-    async def freeze(self) -> None:
-        await self.manager.signal_kernel(signal.SIGSTOP)
-
-    async def thaw(self) -> None:
-        await self.manager.signal_kernel(signal.SIGCONT)
 
     async def stop(self) -> None:
         await self.manager.shutdown_kernel(now=True)
@@ -58,20 +52,17 @@ class LocalLauncher:
         self.folder = folder
         self.state = Engine()
         self.launched = 0
-        self.run_s = 120.0
 
     def kernel_name(self, profile: str) -> str:
         return f"interview-{profile}"
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1, "run_s": self.run_s}
+        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1}
 
     async def engine(self) -> Engine:
         return self.state
 
-    async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait
-    ) -> KernelHandle:
+    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
         self.launched += 1
         for path, content in (await files()).items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)

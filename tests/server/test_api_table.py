@@ -64,11 +64,7 @@ def manage(**kwargs: Any) -> Row:
 
 def run(**kwargs: Any) -> Row:
     return Row(
-        host=UNTIL_END - {S.PAUSED},
-        observer=NEVER,
-        candidate=frozenset({S.LIVE}),
-        waiting=NEVER,
-        **kwargs,
+        host=UNTIL_END, observer=NEVER, candidate=frozenset({S.LIVE}), waiting=NEVER, **kwargs
     )
 
 
@@ -114,7 +110,6 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/rooms/{room}/executions"): run(body=NEW_RUN),
     ("GET", "/rooms/{room}/executions/{run}"): Row(**READ_DOCUMENTS, ids=NOBODY),
     ("DELETE", "/rooms/{room}/executions/{run}"): run(ids=NOBODY),
-    ("POST", "/rooms/{room}/executions/{run}/extend"): manage(body={"seconds": 60}, ids=NOBODY),
     ("POST", "/rooms/{room}/executions/{run}/input"): run(body={"value": "x"}, ids=NOBODY),
     ("GET", "/rooms/{room}/sandbox"): Row(**SANDBOX),
     ("POST", "/rooms/{room}/sandbox/restart"): run(),

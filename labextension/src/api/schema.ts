@@ -179,23 +179,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/rooms/{room}/executions/{run}/extend": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Give the running cell more time */
-        post: operations["extendRun"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/rooms/{room}/executions/{run}/input": {
         parameters: {
             query?: never;
@@ -696,13 +679,6 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
-         * MoreTime
-         * @description How much longer the running cell may take.
-         */
-        MoreTime: {
-            seconds: number;
-        };
-        /**
          * NewChat
          * @description A line of chat.
          */
@@ -955,9 +931,7 @@ export interface components {
             accepted_at: string;
             by: string;
             cell_id: string;
-            /** @description When that is over; null while it does not run, or its clock stands still. */
-            deadline_at: string | null;
-            /** @description Why the server or the kernel ended it. */
+            /** @description Why the kernel ended in mid-run. */
             death: string | null;
             document: string;
             ended_at: string | null;
@@ -968,8 +942,6 @@ export interface components {
             source_digest: string;
             started_at: string | null;
             state: components["schemas"]["RunState"];
-            /** @description How long it may run, extensions included, in seconds. */
-            time_limit_s: number | null;
         };
         /**
          * RunList
@@ -1006,10 +978,6 @@ export interface components {
             isolation: string;
             kernel_id: string | null;
             limits: components["schemas"]["SandboxLimits"];
-            /** @description What people in the room should know now, such as why it has to wait; mostly empty. */
-            notice: string;
-            /** @description For those who manage the room. */
-            pool: components["schemas"]["SandboxPool"] | null;
             profile: string;
             /** @enum {string} */
             state: "off" | "starting" | "ready" | "busy" | "dead";
@@ -1047,21 +1015,6 @@ export interface components {
              * @enum {string}
              */
             type: "sandbox";
-        };
-        /**
-         * SandboxPool
-         * @description The warm sandboxes of the room's profile, on the whole server.
-         */
-        SandboxPool: {
-            /** @description Those of them for which none was warm. */
-            cold_starts: number;
-            /** @description Since the server started. */
-            handed_out: number;
-            /** @description How many should be warm, by what is planned and what was asked for lately. */
-            target: number;
-            /** @description Rooms that wait because all sandboxes are taken. */
-            waiting: number;
-            warm: number;
         };
         /**
          * SandboxUsage
@@ -1535,35 +1488,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-            503: components["responses"]["Error"];
-            "4XX": components["responses"]["Error"];
-        };
-    };
-    extendRun: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                room: string;
-                run: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MoreTime"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Run"];
-                };
             };
             503: components["responses"]["Error"];
             "4XX": components["responses"]["Error"];

@@ -4,6 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Notification } from '@jupyterlab/apputils';
 import type { Cell } from '@jupyterlab/cells';
 import { INotebookCellExecutor, NotebookPanel } from '@jupyterlab/notebook';
+import { ITranslator } from '@jupyterlab/translation';
 import type { Widget } from '@lumino/widgets';
 
 import { IAnnouncer, IRoom } from '../tokens';
@@ -13,13 +14,15 @@ export const executorPlugin: JupyterFrontEndPlugin<INotebookCellExecutor> = {
   id: 'jupyter-interview-rooms:executor',
   description: 'Runs the cells of an interview on the server.',
   autoStart: true,
-  requires: [IRoom, IAnnouncer],
+  requires: [IRoom, IAnnouncer, ITranslator],
   provides: INotebookCellExecutor,
   activate: (
     _: JupyterFrontEnd,
     room: IRoom,
-    announcer: IAnnouncer
+    announcer: IAnnouncer,
+    translator: ITranslator
   ): INotebookCellExecutor => {
+    const trans = translator.load('jupyter_interview_rooms');
     const executor = new RoomExecutor(room, cell => documentOf(room, cell));
     let shown = '';
     const show = (text: string): void => {
@@ -30,6 +33,14 @@ export const executorPlugin: JupyterFrontEndPlugin<INotebookCellExecutor> = {
     };
     executor.refused.connect((_sender, { error }) => {
       show(error.text);
+    });
+    executor.died.connect((_sender, run) => {
+      show(
+        trans.__(
+          'The kernel ended while the cell was running: %1. The notebook is intact; run the cells above again.',
+          run.death ?? trans.__('unknown reason')
+        )
+      );
     });
     return executor;
   }

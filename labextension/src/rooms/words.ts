@@ -108,8 +108,6 @@ export function eventText(
       return trans.__('A cell began to run');
     case 'run.ended':
       return trans.__('A cell ended: %1', field('state'));
-    case 'run.extended':
-      return trans.__('%1 gave a cell %2 s more', who, field('seconds'));
     case 'sandbox.ended':
       return trans.__('The kernel ended: %1', field('reason'));
     case 'access.refused':
