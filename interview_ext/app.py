@@ -42,7 +42,6 @@ from interview_ext.rooms.timeline import Timeline
 from interview_ext.sandbox.profiles import PROFILES, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
-from interview_ext.sandbox.specs import ProfileSpecs
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 
@@ -233,7 +232,6 @@ class House:
                 request=self._sandbox_of,
                 engine=self.sandboxes.engine_status,
                 limits=lambda profile: asdict(self.sandboxes.profile(profile).limits),
-                specs=ProfileSpecs(self.sandboxes.profiles),
             ),
             store=self.store,
             bus=self.bus,
@@ -323,15 +321,24 @@ class House:
         task.add_done_callback(self._steps.discard)
 
     async def _follow(self, room_id: str, state: str) -> None:
-        if state in (RoomState.LOBBY, RoomState.LIVE):
+        if state == RoomState.PAUSED:
+            await self.executions.freeze(room_id)
+        elif state in (RoomState.LOBBY, RoomState.LIVE):
+            await self.executions.thaw(room_id)
             await self.executions.warm(await self.rooms.get(room_id))
         elif state in (RoomState.ENDED, DELETED):
+            if state == RoomState.ENDED:
+                await self.executions.keep_files(room_id)
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
 
     def _sandbox_of(self, room: Room, files: Files) -> SandboxRequest:
         return SandboxRequest(
-            sandboxes=self.sandboxes, room=room.id, profile=room.profile, files=files
+            sandboxes=self.sandboxes,
+            room=room.id,
+            profile=room.profile,
+            files=files,
+            run_limit=False,
         )
 
     def _routes_of(self, actor: Actor) -> list[Route]:

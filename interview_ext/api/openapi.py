@@ -28,6 +28,7 @@ _BESIDE = (schemas.LookRequest, schemas.Look, schemas.JoinRequest, schemas.Joine
 """Models of the join page's own two requests, which lie outside this API's prefix."""
 
 Json = dict[str, Any]
+_PATH = {"type": "string", "minLength": 1, "description": "May contain slashes"}
 
 
 class _Schema(GenerateJsonSchema):
@@ -112,7 +113,9 @@ def _parameters(operation: Operation) -> list[Json]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": schemas.ID_PATTERN},
+            "schema": _PATH
+            if name == "path"
+            else {"type": "string", "pattern": schemas.ID_PATTERN},
         }
         for name in re.findall(r"{(\w+)}", operation.path)
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from interview_ext.api import replay as r
 from interview_ext.api import schemas as s
 from interview_ext.rooms.roles import Action
 
@@ -263,6 +264,15 @@ OPERATIONS: tuple[Operation, ...] = (
         status=204,
     ),
     Operation(
+        id="extendRun",
+        method="POST",
+        path=f"{_ROOM}/executions/{{run}}/extend",
+        summary="Give the running cell more time",
+        action=_A.ROOM_MANAGE,
+        request=s.MoreTime,
+        response=s.Run,
+    ),
+    Operation(
         id="answerInput",
         method="POST",
         path=f"{_ROOM}/executions/{{run}}/input",
@@ -299,6 +309,23 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202,
     ),
     Operation(
+        id="listFiles",
+        method="GET",
+        path=f"{_ROOM}/files",
+        summary="The files that cells wrote; after the end those that were kept",
+        action=_A.FILES_READ,
+        response=s.FileList,
+    ),
+    Operation(
+        id="getFile",
+        method="GET",
+        path=f"{_ROOM}/files/{{path}}",
+        summary="One of those files, as a download",
+        action=_A.FILES_READ,
+        response=s.File,
+        media_type="application/octet-stream",
+    ),
+    Operation(
         id="readTimeline",
         method="GET",
         path=f"{_ROOM}/timeline",
@@ -330,6 +357,63 @@ OPERATIONS: tuple[Operation, ...] = (
         action=_A.KEEP_COPY,
         response=s.Notebook,
         media_type="application/x-ipynb+json",
+    ),
+    Operation(
+        id="documentAt",
+        method="GET",
+        path=f"{_ROOM}/documents/{{document}}/at",
+        summary="The document as it was at a position of its log",
+        action=_A.REPLAY,
+        response=r.DocumentState,
+        query=(
+            Query(
+                name="seq",
+                default=0,
+                minimum=0,
+                maximum=2**53,
+                description="Position; 0 is the empty document",
+            ),
+        ),
+    ),
+    Operation(
+        id="documentChanges",
+        method="GET",
+        path=f"{_ROOM}/documents/{{document}}/changes",
+        summary="Who changed what, page by page",
+        action=_A.REPLAY,
+        response=r.ChangeList,
+        query=(
+            Query(
+                name="after",
+                default=0,
+                minimum=0,
+                maximum=2**53,
+                description="Only changes with a greater `seq`",
+            ),
+            Query(
+                name="to",
+                default=2**53,
+                minimum=0,
+                maximum=2**53,
+                description="None with a greater `seq`",
+            ),
+            Query(
+                name="limit",
+                default=500,
+                minimum=1,
+                maximum=2000,
+                description="At most so many",
+            ),
+        ),
+    ),
+    Operation(
+        id="replayDocument",
+        method="GET",
+        path=f"{_ROOM}/documents/{{document}}/replay",
+        summary="The whole of it in one answer: a line of JSON for the first state and each change",
+        action=_A.REPLAY,
+        response=r.ReplayLine,
+        media_type="application/x-ndjson",
     ),
     Operation(
         id="roomEvents",

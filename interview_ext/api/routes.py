@@ -13,9 +13,11 @@ from interview_ext.api.handlers import (
     chat,
     documents,
     executions,
+    files,
     invites,
     openapi,
     participants,
+    replay,
     rooms,
     sandbox,
     templates,
@@ -46,12 +48,18 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/chat": chat.ChatHandler,
         f"{_ROOM}/executions": executions.ExecutionsHandler,
         f"{_ROOM}/executions/{{run}}": executions.ExecutionHandler,
+        f"{_ROOM}/executions/{{run}}/extend": executions.ExtendHandler,
         f"{_ROOM}/executions/{{run}}/input": executions.InputHandler,
         f"{_ROOM}/sandbox": sandbox.SandboxHandler,
         f"{_ROOM}/sandbox/restart": sandbox.RestartHandler,
         f"{_ROOM}/sandbox/interrupt": sandbox.InterruptHandler,
+        f"{_ROOM}/files": files.FilesHandler,
+        f"{_ROOM}/files/{{path}}": files.FileHandler,
         f"{_ROOM}/timeline": timeline.TimelineHandler,
         f"{_ROOM}/documents/{{document}}/copy": documents.CopyHandler,
+        f"{_ROOM}/documents/{{document}}/at": replay.AtHandler,
+        f"{_ROOM}/documents/{{document}}/changes": replay.ChangesHandler,
+        f"{_ROOM}/documents/{{document}}/replay": replay.ReplayHandler,
         f"{_ROOM}/events": RoomEventsSocket,
     }
 )
@@ -76,5 +84,9 @@ def pattern(path: str) -> str:
     """Return the regular expression of a path of the table."""
     one_id = ID_PATTERN.removeprefix("^").removesuffix("$")
     parts = re.split(r"{(\w+)}", path)
-    named = (f"(?P<{part}>{one_id})" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    shapes = {"path": ".+"}
+    named = (
+        f"(?P<{part}>{shapes.get(part, one_id)})" if i % 2 else re.escape(part)
+        for i, part in enumerate(parts)
+    )
     return PREFIX + "".join(named)

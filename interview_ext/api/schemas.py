@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    RootModel,
     Strict,
     StrictBool,
     StringConstraints,
@@ -396,8 +397,12 @@ class Run(Model):
     execution_count: int | None
     started_at: AwareDatetime | None
     ended_at: AwareDatetime | None
+    time_limit_s: float | None
+    """How long it may run, extensions included, in seconds."""
+    deadline_at: AwareDatetime | None
+    """When that is over; null while it does not run, or its clock stands still."""
     death: str | None
-    """Why the kernel ended in mid-run."""
+    """Why the server or the kernel ended it."""
     output_digest: str | None
 
 
@@ -405,6 +410,12 @@ class RunList(Model):
     """The runs of a room, in the order of acceptance."""
 
     runs: tuple[Run, ...]
+
+
+class MoreTime(Model):
+    """How much longer the running cell may take."""
+
+    seconds: Annotated[int, Field(ge=1, le=3600)]
 
 
 class InputReply(Model):
@@ -459,6 +470,31 @@ class Sandbox(Model):
     usage: SandboxUsage | None
     death: SandboxDeath | None
     engine: Engine
+
+
+class WorkFile(Model):
+    """A file that cells wrote; `path` is relative to the work folder."""
+
+    path: str
+    size_bytes: int
+
+
+class FileList(Model):
+    """The files of a room."""
+
+    files: tuple[WorkFile, ...]
+    left_out: int
+    """Files whose names cannot be shown, such as those with control characters."""
+    complete: bool
+    """Whether there are no more than these."""
+    kept: bool
+    """Whether these are what was kept at the end, and no longer a kernel's."""
+
+
+class File(RootModel[bytes]):
+    """The bytes of a file; a model only so that the contract can name it."""
+
+    model_config = ConfigDict(json_schema_extra={"type": "string", "format": "binary"})
 
 
 class Notebook(BaseModel):

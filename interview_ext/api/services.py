@@ -5,8 +5,9 @@ Shared documents and running cells are other features, known here by Protocols o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from tornado.httputil import HTTPServerRequest
@@ -25,6 +26,20 @@ SETTING = "interview_services"
 """Key of the `Services` in the settings of a tornado application."""
 
 
+class History(Protocol):
+    """What one document has been; see `collab.history`."""
+
+    async def last_seq(self) -> int: ...
+
+    async def seq_at(self, at: datetime) -> int: ...
+
+    async def at(self, seq: int, *, notebook: bool) -> dict[str, Any] | str: ...
+
+    def changes(
+        self, *, after: int, to: int | None, notebook: bool
+    ) -> AsyncGenerator[Sequence[Any], None]: ...
+
+
 class Documents(Protocol):
     """Shared documents: `collab` has them."""
 
@@ -33,6 +48,9 @@ class Documents(Protocol):
 
     async def content(self, document: Document) -> dict[str, Any] | str:
         """Return notebook JSON or text as of now."""
+
+    def history(self, document: Document) -> History:
+        """Return what the document has been."""
 
 
 class SandboxStatus(Protocol):
@@ -53,6 +71,26 @@ class PendingInput(Protocol):
     def password(self) -> bool: ...
 
 
+class File(Protocol):
+    """A file that cells wrote."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+class Files(Protocol):
+    """The files that cells wrote; see `schemas.FileList`."""
+
+    @property
+    def files(self) -> Sequence[File]: ...
+    @property
+    def left_out(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
+
+
 class Executions(Protocol):
     """Running cells: `execution` does it. Every method checks what the actor may."""
 
@@ -66,6 +104,8 @@ class Executions(Protocol):
 
     async def interrupt(self, actor: Actor, run_id: str | None = None) -> None: ...
 
+    async def extend(self, actor: Actor, run_id: str, seconds: float) -> Run: ...
+
     async def restart(self, actor: Actor) -> None: ...
 
     async def answer(self, actor: Actor, run_id: str, value: str) -> None: ...
@@ -73,6 +113,10 @@ class Executions(Protocol):
     async def sandbox(self, actor: Actor) -> SandboxStatus: ...
 
     def pending_input(self, room_id: str) -> PendingInput | None: ...
+
+    async def files(self, actor: Actor) -> Files: ...
+
+    async def file(self, actor: Actor, path: str) -> bytes: ...
 
 
 class Links(Protocol):

@@ -143,6 +143,8 @@ def run(found: Run) -> schemas.Run:
         execution_count=found.execution_count,
         started_at=found.started_at,
         ended_at=found.ended_at,
+        time_limit_s=found.time_limit_s,
+        deadline_at=found.deadline_at,
         death=found.death,
         output_digest=found.output_digest,
     )

@@ -28,22 +28,23 @@ def file_text(doc: Doc[Any]) -> str:
 
 def notebook_json(doc: Doc[Any]) -> dict[str, Any]:
     """Return a notebook document as nbformat 4.5."""
-    meta = _mapping(doc.get("meta", type=Map).to_py())
     cells = doc.get("cells", type=Array).to_py() or []
     seen: set[str] = set()
     return {
         "cells": [
-            _cell(_plain(cell), number, seen)
+            cell_json(cell, number, seen)
             for number, cell in enumerate(cells)
             if isinstance(cell, Mapping)
         ],
-        "metadata": _notebook_metadata(_plain(meta.get("metadata"))),
+        "metadata": notebook_metadata(doc),
         "nbformat": FORMAT,
         "nbformat_minor": FORMAT_MINOR,
     }
 
 
-def _cell(cell: dict[str, Any], number: int, seen: set[str]) -> dict[str, Any]:
+def cell_json(value: Mapping[str, Any], number: int, seen: set[str]) -> dict[str, Any]:
+    """Return one cell, the `number`-th, as nbformat has it; its id is added to `seen`."""
+    cell = _plain(value)
     kind = cell.get("cell_type")
     kind = kind if isinstance(kind, str) and kind in _CELL_TYPES else "raw"
     result: dict[str, Any] = {
@@ -103,9 +104,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _notebook_metadata(value: object) -> dict[str, Any]:
-    """Return the metadata without what nbformat would refuse."""
-    metadata = _mapping(value)
+def notebook_metadata(doc: Doc[Any]) -> dict[str, Any]:
+    """Return a notebook's metadata without what nbformat would refuse."""
+    meta = _mapping(doc.get("meta", type=Map).to_py())
+    metadata = _mapping(_plain(meta.get("metadata")))
     for key in ("kernelspec", "language_info"):
         named = metadata.get(key)
         if not isinstance(named, dict) or not isinstance(named.get("name"), str):

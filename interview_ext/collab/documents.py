@@ -14,6 +14,7 @@ from pycrdt import Doc
 
 from interview_ext.collab.export import Exporter
 from interview_ext.collab.gate import SERVER, Gate
+from interview_ext.collab.history import History
 from interview_ext.collab.intake import Intake
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.nesting import Nesting
@@ -122,6 +123,10 @@ class Documents:
         """Return the notebook as nbformat JSON, or the file's text, as of now."""
         return (await self.open(document)).content()
 
+    def history(self, document: Document) -> History:
+        """Return what the document has been."""
+        return History(document.id, self._log)
+
     async def close_room(self, room_id: str) -> None:
         """Commit what was done, write the files, and forget the room's documents.
 
@@ -148,6 +153,7 @@ class Documents:
         shared = SharedDocument(
             document=document,
             doc=doc,
+            history=self.history(document),
             relay=partial(
                 Relay,
                 document=document,

@@ -13,6 +13,7 @@ from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Doc
 
 from interview_ext.collab.content import file_text, notebook_json
+from interview_ext.collab.history import History
 from interview_ext.collab.relay import Relay
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.model import Document
@@ -43,12 +44,22 @@ class SharedDocument:
         The document itself, a ``YNotebook`` or a ``YFile``. Edits are transactions on
         ``ydoc.ydoc``, begun and ended without waiting in between; they are committed, then
         forwarded, by themselves.
+    history:
+        What it has been.
     relay:
         Where sockets join.
     """
 
-    def __init__(self, *, document: Document, doc: Doc[Any], relay: Callable[..., Relay]) -> None:
+    def __init__(
+        self,
+        *,
+        document: Document,
+        doc: Doc[Any],
+        history: History,
+        relay: Callable[..., Relay],
+    ) -> None:
         self.document = document
+        self.history = history
         self.ydoc: Any = typed(document, doc)
         self.relay = relay(applied=self._on_applied)
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}

@@ -102,8 +102,9 @@ FRAME_POLICY = (
 network. The page around it keeps it there: its ``frame-src`` also holds for where the
 frame navigates itself to. WebRTC is the one way out that no policy closes (Chromium 156
 knows no ``webrtc`` directive): the frame page takes it away, and by its Trusted Types keeps
-documents within it from having it. What stays is that the browser may open a bare
-connection to a place before it refuses to go there."""
+documents within it from having it. What stays is that the browser opens a connection to
+where a frame is sent (by ``src``, ``location`` or a refresh) before it refuses to go there, and
+sends nothing over it."""
 
 
 def _policy(directives: dict[str, str]) -> str:

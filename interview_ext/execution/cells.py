@@ -19,7 +19,7 @@ import hashlib
 import json
 from typing import Any
 
-from pycrdt import Array, Map, Text
+from pycrdt import Array, Doc, Map, Text
 
 from interview_ext.execution.output_list import OutputList, Stream
 from interview_ext.execution.ports import RunDocument
@@ -28,6 +28,15 @@ from interview_ext.execution.ports import RunDocument
 def source_digest(source: str) -> str:
     """Return the SHA-256 of a cell's source in UTF-8, in hexadecimal."""
     return hashlib.sha256(source.encode()).hexdigest()
+
+
+def source_in(doc: Doc[Any], cell_id: str) -> str | None:
+    """Return the source of a code cell in any copy of a notebook, None if it has no such cell."""
+    cells: Array[Any] = doc.get("cells", type=Array)
+    for cell in cells:
+        if isinstance(cell, Map) and cell.get("id") == cell_id:
+            return _source(cell) if cell.get("cell_type") == "code" else None
+    return None
 
 
 class Cell:
@@ -56,10 +65,7 @@ class Cell:
     def source(self) -> str | None:
         """Return the source as it stands in the server's copy."""
         cell = self.find()
-        if cell is None:
-            return None
-        source = cell.get("source")
-        return None if source is None else str(source)
+        return None if cell is None else _source(cell)
 
     def is_running(self) -> bool:
         cell = self.find()
@@ -104,6 +110,11 @@ class Cell:
 
     def _code(self, cell: Map[Any]) -> Map[Any] | None:
         return cell if cell.get("cell_type") == "code" else None
+
+
+def _source(cell: Map[Any]) -> str | None:
+    source = cell.get("source")
+    return None if source is None else str(source)
 
 
 class CellOutputs:

@@ -13,6 +13,7 @@ from interview_ext.execution.output_list import error_output
 from interview_ext.execution.outputs import RoomOutputs
 from interview_ext.execution.ports import KernelDeath
 from interview_ext.execution.records import InputRequest
+from interview_ext.execution.timelimit import Hold, TimeLimit
 from interview_ext.execution.widgets import OutputWidgets
 from interview_ext.execution.wire import Incoming
 from interview_ext.rooms.ids import new_id
@@ -33,6 +34,8 @@ class Intake:
     ----------
     publish:
         Tells everybody in the room.
+    time_limit:
+        The clock of the running cell; it stands still while the cell asks for input.
 
     Attributes
     ----------
@@ -40,10 +43,13 @@ class Intake:
         The run that the kernel works on.
     """
 
-    def __init__(self, kernel: RoomKernel, *, publish: Callable[[Message], None]) -> None:
+    def __init__(
+        self, kernel: RoomKernel, *, publish: Callable[[Message], None], time_limit: TimeLimit
+    ) -> None:
         self.current: Item | None = None
         self._kernel = kernel
         self._publish = publish
+        self._time = time_limit
         self._outputs = RoomOutputs(on_batch=self._flush_pages)
         self._widgets = self._new_widgets()
 
@@ -105,6 +111,7 @@ class Intake:
             )
         request, header = current.asked
         current.asked = None
+        self._time.go_on(Hold.INPUT)
         self._kernel.send(
             "stdin", "input_reply", {"value": value}, msg_id=new_id("srv"), parent=header
         )
@@ -172,6 +179,7 @@ class Intake:
             password=bool(message.content.get("password")),
         )
         item.asked = (request, message.header)
+        self._time.hold(Hold.INPUT)
         self._publish({"type": "input_request", **request.as_body()})
 
     # -- widgets

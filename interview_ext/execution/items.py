@@ -21,6 +21,8 @@ class Item:
         What runs: the cell's source as it was accepted.
     sent:
         Whether the kernel has got it.
+    cause:
+        Why it was interrupted, if nobody asked for it.
     ending:
         State and reason, when it ends without a reply from the kernel.
     replied, idle:
@@ -37,6 +39,7 @@ class Item:
     audience: str
     sent: bool = False
     interrupted: bool = False
+    cause: str | None = None
     ending: tuple[RunState, str | None] | None = None
     reply: dict[str, Any] = field(default_factory=dict)
     replied: asyncio.Event = field(default_factory=asyncio.Event)
@@ -65,7 +68,7 @@ class Item:
         if status == "ok":
             return RunState.DONE, None
         if self.interrupted:
-            return RunState.INTERRUPTED, None
+            return RunState.INTERRUPTED, self.cause
         return (RunState.ERROR if status == "error" else RunState.CLEARED), None
 
     def execution_count(self) -> int | None:

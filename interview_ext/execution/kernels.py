@@ -13,8 +13,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from interview_ext.errors import InterviewError, SandboxGone
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, KernelLauncher
+from interview_ext.errors import InterviewError, NotFound, SandboxGone
+from interview_ext.execution.ports import (
+    Files,
+    KernelDeath,
+    KernelHandle,
+    KernelLauncher,
+    WorkFiles,
+)
 from interview_ext.execution.wire import Incoming, KernelWire
 from interview_ext.rooms.ids import Clock, now
 from interview_ext.rooms.model import Room
@@ -46,6 +52,8 @@ INFO_BEFORE_START: dict[str, Any] = {
 }
 """What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
 
+
+RESTARTED = KernelDeath(reason="restarted", detail="Somebody restarted it.")
 
 _NOT_OFFERED: dict[str, Any] = {"status": "ok", "debugger": False, "supported_features": []}
 """Debugger and subshells would need control messages that pages may not send."""
@@ -119,6 +127,8 @@ class RoomKernel:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+        self._thawed = asyncio.Event()
+        self._thawed.set()
 
     # -- what the door shows
 
@@ -147,10 +157,10 @@ class RoomKernel:
         # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
         await asyncio.shield(self._starting)
 
-    async def restart(self) -> None:
+    async def restart(self, death: KernelDeath = RESTARTED) -> None:
         """Replace the process; the owner is told of the old one's end first."""
         async with self._lock:
-            await self._end(KernelDeath(reason="restarted", detail="Somebody restarted it."))
+            await self._end(death)
             await self._start()
 
     async def stop(self, reason: str) -> None:
@@ -158,6 +168,25 @@ class RoomKernel:
         async with self._lock:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
+
+    async def freeze(self) -> None:
+        """Let neither this process nor its successors compute, until `thaw`."""
+        self._thawed.clear()
+        await self._freeze_or_thaw()
+
+    async def thaw(self) -> None:
+        """Let it go on."""
+        self._thawed.set()
+        await self._freeze_or_thaw()
+
+    async def thawed(self) -> None:
+        """Return once it is not frozen."""
+        await self._thawed.wait()
+
+    async def _freeze_or_thaw(self) -> None:
+        async with self._lock:
+            if self._handle is not None:
+                await (self._handle.thaw() if self._thawed.is_set() else self._handle.freeze())
 
     async def interrupt(self) -> None:
         """Interrupt what runs; nothing if nothing does."""
@@ -167,6 +196,33 @@ class RoomKernel:
     async def usage(self) -> Mapping[str, float] | None:
         """What the sandbox uses now, or None."""
         return None if self._handle is None else await self._handle.usage()
+
+    async def list_files(self) -> WorkFiles:
+        """What stands in the work folder; nothing before the first start.
+
+        Raises
+        ------
+        SandboxGone
+            The process has ended, and its files with it.
+        """
+        handle = self._with_files()
+        return WorkFiles() if handle is None else await handle.list_files()
+
+    async def read_file(self, path: str) -> bytes:
+        """One of them. Raises NotFound, TooLarge and as `list_files` does."""
+        handle = self._with_files()
+        if handle is None:
+            raise NotFound("There is no such file.")
+        return await handle.read_file(path)
+
+    def _with_files(self) -> KernelHandle | None:
+        if self._handle is None and self.death is not None:
+            raise SandboxGone(
+                f"The kernel ended ({self.death.reason}); its files are gone.",
+                reason=self.death.reason,
+                hint="Run the cells that write them again.",
+            )
+        return self._handle
 
     # -- messages
 
@@ -247,6 +303,8 @@ class RoomKernel:
         self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
         self._owner.kernel_started()
         self._set("ready")
+        if not self._thawed.is_set():
+            await handle.freeze()
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()

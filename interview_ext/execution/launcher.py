@@ -5,13 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.errors import EngineUnavailable, InterviewError, SandboxError
-from interview_ext.execution.ports import EngineState, Files, KernelDeath, KernelHandle
+from interview_ext.errors import (
+    EngineUnavailable,
+    InterviewError,
+    SandboxError,
+    SandboxGone,
+)
+from interview_ext.execution.ports import (
+    EngineState,
+    Files,
+    KernelDeath,
+    KernelHandle,
+    WorkFile,
+    WorkFiles,
+)
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
@@ -28,8 +41,17 @@ class _Provisioner(Protocol):
 
     async def wait(self) -> int | None: ...
 
+    async def freeze(self) -> None: ...
+
+    async def thaw(self) -> None: ...
+
     async def stats(self) -> Any:
         """None, or `memory_bytes`, `cpu`, `pids` and `limits`."""
+
+    async def list_files(self) -> Any:
+        """`files`, each with `path`, `size_bytes`, `nameable`; and `complete`."""
+
+    async def read_file(self, path: str) -> bytes: ...
 
 
 class SandboxKernel:
@@ -56,6 +78,16 @@ class SandboxKernel:
         """See `KernelHandle`."""
         await self._manager.interrupt_kernel()
 
+    async def freeze(self) -> None:
+        """See `KernelHandle`."""
+        with suppress(SandboxGone):
+            await self._provisioner.freeze()
+
+    async def thaw(self) -> None:
+        """See `KernelHandle`."""
+        with suppress(SandboxGone):
+            await self._provisioner.thaw()
+
     async def stop(self) -> None:
         """See `KernelHandle`."""
         await self._manager.shutdown_kernel(now=True)
@@ -69,6 +101,22 @@ class SandboxKernel:
         if used is None:
             return None
         return {"memory_bytes": used.memory_bytes, "cpu": used.cpu, "pids": used.pids}
+
+    async def list_files(self) -> WorkFiles:
+        """See `KernelHandle`."""
+        listing = await self._provisioner.list_files()
+        named = tuple(
+            WorkFile(path=file.path, size=file.size_bytes)
+            for file in listing.files
+            if file.nameable
+        )
+        return WorkFiles(
+            files=named, left_out=len(listing.files) - len(named), complete=listing.complete
+        )
+
+    async def read_file(self, path: str) -> bytes:
+        """See `KernelHandle`."""
+        return await self._provisioner.read_file(path)
 
 
 class SandboxLauncher:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from jupyter_ydoc import YNotebook
+from pycrdt import Doc
 
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Document, Room, Run
 from interview_ext.rooms.roles import Action
+
+T = TypeVar("T")
+
+
+class DocumentHistory(Protocol):
+    """What a shared notebook has been."""
+
+    async def newest(
+        self, find: Callable[[Doc[Any]], T | None], *, since: datetime
+    ) -> tuple[T, int] | None:
+        """What `find` makes of the newest state it makes something of, and its log position.
+
+        `find` is called in a thread with a copy of the document; `since` bounds the search.
+        """
 
 
 class RunDocument(Protocol):
@@ -21,6 +37,9 @@ class RunDocument(Protocol):
 
     @property
     def ydoc(self) -> YNotebook: ...
+
+    @property
+    def history(self) -> DocumentHistory: ...
 
     @property
     def log_seq(self) -> int:
@@ -68,6 +87,10 @@ class ExecutionStore(Protocol):
 
     async def read_content(self, digest: str) -> bytes: ...
 
+    async def put_kept_file(self, file: DataFile, content: bytes) -> None: ...
+
+    async def list_kept_files(self, room_id: str) -> list[DataFile]: ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class KernelDeath:
@@ -90,11 +113,48 @@ class KernelHandle(Protocol):
     async def interrupt(self) -> None:
         """Interrupt what it runs."""
 
+    async def freeze(self) -> None:
+        """Give it no processor time until `thaw`; its memory stays. No error if it has ended."""
+
+    async def thaw(self) -> None:
+        """Let it go on."""
+
     async def stop(self) -> None:
         """End it at once and give back all it had; no error if it has ended."""
 
     async def usage(self) -> Mapping[str, float] | None:
         """``memory_bytes``, ``cpu`` (cores), ``pids`` as of now, or None if unknown."""
+
+    async def list_files(self) -> WorkFiles:
+        """What stands in its work folder. Raises SandboxError, and Conflict while frozen."""
+
+    async def read_file(self, path: str) -> bytes:
+        """One of them. Raises NotFound, TooLarge and as `list_files` does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFile:
+    """A file in the sandbox's work folder, or kept from there."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkFiles:
+    """What stands in the work folder.
+
+    Attributes
+    ----------
+    left_out:
+        Files that cannot be named: the kernel chooses names, and some are made to deceive.
+    complete:
+        Whether no more files are there than were looked at.
+    """
+
+    files: tuple[WorkFile, ...] = ()
+    left_out: int = 0
+    complete: bool = True
 
 
 Files = Callable[[], Awaitable[Mapping[str, bytes]]]
@@ -121,7 +181,7 @@ class KernelLauncher(Protocol):
         """Name of the kernelspec of that profile."""
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``pids`` and more."""
+        """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``run_s`` and more."""
 
     async def engine(self) -> EngineState:
         """Whether a kernel could be started now; never raises."""

@@ -54,6 +54,8 @@ def run_body(run: Run) -> dict[str, Any]:
         "execution_count": run.execution_count,
         "started_at": _time(run.started_at),
         "ended_at": _time(run.ended_at),
+        "time_limit_s": run.time_limit_s,
+        "deadline_at": _time(run.deadline_at),
         "death": run.death,
         "output_digest": run.output_digest,
     }

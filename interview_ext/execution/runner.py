@@ -6,17 +6,20 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from interview_ext.errors import InterviewError, TooManyRequests
+from interview_ext.errors import Conflict, InterviewError, TooManyRequests
 from interview_ext.execution.intake import Intake
 from interview_ext.execution.items import Item
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import ExecutionStore, Files, KernelDeath, KernelLauncher
 from interview_ext.execution.records import InputRequest, run_body
+from interview_ext.execution.stopper import Stopper
+from interview_ext.execution.timelimit import Hold, TimeLimit
 from interview_ext.execution.wire import Incoming
 from interview_ext.rooms.ids import Clock, now
-from interview_ext.rooms.model import EVERYONE, Room, RunState
+from interview_ext.rooms.model import EVERYONE, Room, Run, RunState
 from interview_ext.rooms.ports import Bus, Recorder, room_topic
 
 log = logging.getLogger(__name__)
@@ -27,14 +30,6 @@ QUIET_S = 1.0
 """After the reply, a run ends without its ``idle`` once it has been silent this long."""
 COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
-INSIST_S = (0.0, 3.0, 3.0)
-"""Pauses before each interrupt: libraries swallow one now and then."""
-GIVE_UP_S = 4.0
-
-_NOT_REACTING = (
-    "\n[This cell does not react to being interrupted. Restart the kernel to stop it; "
-    "all variables will be gone.]\n"
-)
 _UNRECORDED = "the run could not be recorded"
 
 
@@ -66,7 +61,10 @@ class RoomRunner:
         self.turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._closed = False
         self.kernel = RoomKernel(room, launcher=launcher, files=files, owner=self, clock=clock)
-        self._intake = Intake(self.kernel, publish=self._publish)
+        self._run_s = launcher.limits(room.profile)["run_s"]
+        self._time = TimeLimit(self._overdue)
+        self._intake = Intake(self.kernel, publish=self._publish, time_limit=self._time)
+        self._stopper = Stopper(self.kernel, self._intake)
         self._queue: deque[Item] = deque()
         self._more = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -89,6 +87,8 @@ class RoomRunner:
         if current is not None:
             current.end(RunState.DIED, reason)
             await current.finished.wait()
+        self._time.end()
+        await self._stopper.stop()
         await self._cancel_tasks()
         await self._intake.stop()
 
@@ -132,12 +132,41 @@ class RoomRunner:
         current = self._intake.current
         if current is None or (run_id is not None and current.run.id != run_id):
             return
-        current.interrupted = True
         if current.sent:
-            self._spawn(self._insist(current))
+            self._stopper.interrupt(current)
         else:
+            current.interrupted = True
             current.end(RunState.INTERRUPTED)
         await self.clear()
+
+    async def extend(self, run_id: str, seconds: float) -> Run:
+        """Give the running cell more time.
+
+        Raises
+        ------
+        Conflict
+            It does not run (any more), or its time is up.
+        """
+        current = self._intake.current
+        if current is None or current.run.id != run_id or self._time.left_s is None:
+            raise Conflict("This cell is not running, or its time was up.")
+        self._time.extend(seconds)
+        limit_s = (current.run.time_limit_s or 0) + seconds
+        current.run = replace(current.run, time_limit_s=limit_s)
+        await self._save_time(current)
+        return current.run
+
+    async def freeze(self) -> None:
+        """The room is paused: the sandbox computes nothing, and time limits stand still."""
+        self._time.hold(Hold.PAUSED)
+        await self._tell_time()
+        await self.kernel.freeze()
+
+    async def thaw(self) -> None:
+        """The room goes on."""
+        await self.kernel.thaw()
+        self._time.go_on(Hold.PAUSED)
+        await self._tell_time()
 
     async def restart(self) -> None:
         """Replace the kernel process.
@@ -228,11 +257,19 @@ class RoomRunner:
             self._intake.refuse(item, failure)
             item.end(RunState.ERROR, failure.code)
         if item.ending is None:
-            item.run = replace(item.run, state=RunState.RUNNING, started_at=self._clock())
+            self._time.begin(self._run_s)
+            item.run = replace(
+                item.run,
+                state=RunState.RUNNING,
+                started_at=self._clock(),
+                time_limit_s=self._run_s,
+                deadline_at=self._deadline(),
+            )
             await self._save(item, "run.started")
         if item.ending is None and not item.interrupted:
             self._send(item)
             await self._ended(item)
+        self._time.end()
         return await self._finish(item)
 
     async def _started(self) -> InterviewError | None:
@@ -284,6 +321,7 @@ class RoomRunner:
             execution_count=item.execution_count(),
             output_digest=digest,
             ended_at=self._clock(),
+            deadline_at=None,
             death=death,
         )
         await self._commit(item)
@@ -310,17 +348,29 @@ class RoomRunner:
         item.run = replace(item.run, state=RunState.CLEARED, ended_at=self._clock())
         await self._save(item, "run.ended")
 
-    # -- the rest
+    # -- time
 
-    async def _insist(self, item: Item) -> None:
-        for pause_s in INSIST_S:
-            await asyncio.sleep(pause_s)
-            if self._intake.current is not item or item.replied.is_set():
-                return
-            await self.kernel.interrupt()
-        await asyncio.sleep(GIVE_UP_S)
-        if self._intake.current is item and not item.replied.is_set():
-            self._intake.remark(item, _NOT_REACTING)
+    def _overdue(self) -> None:
+        current = self._intake.current
+        if current is not None:
+            self._stopper.overdue(current, current.run.time_limit_s or self._run_s)
+
+    def _deadline(self) -> datetime | None:
+        """When the running cell's time is up; None while its clock stands still."""
+        left_s = None if self._time.held else self._time.left_s
+        return None if left_s is None else self._clock() + timedelta(seconds=left_s)
+
+    async def _tell_time(self) -> None:
+        current = self._intake.current
+        if current is not None and self._time.left_s is not None:
+            await self._save_time(current)
+
+    async def _save_time(self, item: Item) -> None:
+        item.run = replace(item.run, deadline_at=self._deadline())
+        await self._store.save_run(item.run)
+        self._publish({"type": "run", "run": run_body(item.run)})
+
+    # -- the rest
 
     async def _record_death(self, death: KernelDeath) -> None:
         try:

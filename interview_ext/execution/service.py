@@ -5,43 +5,42 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from interview_ext.errors import (
     BadRequest,
+    Conflict,
     EngineUnavailable,
     Forbidden,
     InterviewError,
     NotFound,
-    SourceMismatch,
     TooManyRequests,
 )
 from interview_ext.execution.cells import Cell, source_digest
 from interview_ext.execution.items import Item
+from interview_ext.execution.keeping import Keeper
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import (
     EngineState,
     ExecutionStore,
     KernelLauncher,
     RoomAccess,
-    RunDocument,
     RunDocuments,
+    WorkFiles,
 )
 from interview_ext.execution.records import UNFINISHED, InputRequest, SandboxStatus
 from interview_ext.execution.recovery import end_unfinished
 from interview_ext.execution.runner import RoomRunner
+from interview_ext.execution.shown import Shown, source_shown
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import Clock, new_id, now
-from interview_ext.rooms.model import EVERYONE, Document, Room, Run
+from interview_ext.rooms.model import EVERYONE, Document, Room, RoomState, Run
 from interview_ext.rooms.ports import Bus, Recorder
 from interview_ext.rooms.roles import Action, may_read
 
 log = logging.getLogger(__name__)
 
-SOURCE_WAIT_S = 2.0
-"""How long a run waits for the keystrokes before it, which travel on another socket."""
 MAX_FREEZING = 20
 """Requests of one person that may wait for keystrokes at once: each hashes the cell at every
 keystroke. A page of ours has one at a time."""
@@ -50,14 +49,6 @@ MAX_ANSWER = 64 * 1024
 ENGINE_MEMORY_S = 5.0
 """How long what an engine said is shown: every page asks, at every change of the sandbox."""
 DATA_FOLDER = "data"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Frozen:
-    """A cell's source at the moment it was what the page showed."""
-
-    source: str
-    log_seq: int
 
 
 class Executions:
@@ -82,6 +73,7 @@ class Executions:
         self._timeline = timeline
         self._clock = clock
         self._runners: dict[str, RoomRunner] = {}
+        self._keeper = Keeper(store=store, timeline=timeline)
         self._engine: tuple[float, EngineState] | None = None
         self._started = asyncio.Event()
         self._freezing: Counter[str] = Counter()
@@ -105,6 +97,34 @@ class Executions:
     async def close_room(self, room_id: str) -> None:
         """End the runs and the kernel of a room that has ended or is deleted."""
         await self._end([room_id], "the interview has ended")
+
+    async def keep_files(self, room_id: str) -> None:
+        """Take out what the cells wrote, before `close_room` destroys it; the room has ended."""
+        runner = self._runners.get(room_id)
+        if runner is None or not runner.kernel.running:
+            return
+        # Whoever is frozen cannot answer.
+        await self._runner_does(room_id, RoomRunner.thaw)
+        await self._keeper.keep(room_id, runner.kernel)
+
+    async def freeze(self, room_id: str) -> None:
+        """Let the room's kernel compute nothing: the interview is paused."""
+        await self._runner_does(room_id, RoomRunner.freeze)
+
+    async def thaw(self, room_id: str) -> None:
+        """Let it go on."""
+        await self._runner_does(room_id, RoomRunner.thaw)
+
+    async def _runner_does(
+        self, room_id: str, work: Callable[[RoomRunner], Awaitable[None]]
+    ) -> None:
+        runner = self._runners.get(room_id)
+        if runner is None:
+            return
+        try:
+            await work(runner)
+        except InterviewError as error:
+            log.warning("the sandbox of room %s did not follow: %s", room_id, error.message)
 
     async def warm(self, room: Room) -> None:
         """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
@@ -142,7 +162,7 @@ class Executions:
             raise TooManyRequests("Too many runs wait for what you have typed.")
         self._freezing[actor.id] += 1
         # Before its turn: by then the page may show something else, and the document too.
-        freezing = asyncio.create_task(_freeze(shared, cell, source_sha256))
+        freezing = asyncio.create_task(source_shown(shared, cell, source_sha256, self._clock()))
         try:
             # One person's requests one after another: a cell that is still on its way must not
             # be overtaken by the next one of "run all". Others are not held up.
@@ -181,6 +201,23 @@ class Executions:
         if room.id in self._runners:
             await self._note(room, "run.interrupt", actor, {"run": run_id})
             await self._runners[room.id].interrupt(run_id)
+
+    async def extend(self, actor: Actor, run_id: str, seconds: float) -> Run:
+        """Give a running cell more time; for those who lead the room.
+
+        Raises
+        ------
+        Conflict
+            It does not run.
+        """
+        room = await self._rooms.check(actor, Action.ROOM_MANAGE)
+        await self.run(actor, run_id)
+        runner = self._runners.get(room.id)
+        if runner is None:
+            raise Conflict("This cell is not running.")
+        run = await runner.extend(run_id, seconds)
+        await self._note(room, "run.extended", actor, {"run": run_id, "seconds": seconds})
+        return run
 
     async def restart(self, actor: Actor) -> None:
         """Replace the room's kernel by a fresh one.
@@ -242,9 +279,35 @@ class Executions:
             },
         )
 
+    # -- files
+
+    async def files(self, actor: Actor) -> WorkFiles:
+        """Return what stands in the work folder, or after the end what was kept.
+
+        Raises
+        ------
+        SandboxGone, Conflict
+            They are gone with the kernel; it is frozen.
+        """
+        room = await self._rooms.check(actor, Action.FILES_READ)
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            return await self._keeper.listed(room.id)
+        runner = self._runners.get(room.id)
+        return WorkFiles() if runner is None else await runner.kernel.list_files()
+
+    async def file(self, actor: Actor, path: str) -> bytes:
+        """Return one of them. Raises NotFound, BadRequest, TooLarge and as `files` does."""
+        room = await self._rooms.check(actor, Action.FILES_READ)
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            return await self._keeper.read(room.id, path)
+        runner = self._runners.get(room.id)
+        if runner is None:
+            raise NotFound("There is no such file.")
+        return await runner.kernel.read_file(path)
+
     # -- inside
 
-    async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: _Frozen) -> Run:
+    async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: Shown) -> Run:
         document = cell.document.document
         run = Run(
             id=new_id("run"),
@@ -311,24 +374,6 @@ class Executions:
     async def _end(self, room_ids: list[str], reason: str) -> None:
         ending = [self._runners.pop(room_id, None) for room_id in room_ids]
         await asyncio.gather(*(runner.stop(reason) for runner in ending if runner is not None))
-
-
-async def _freeze(shared: RunDocument, cell: Cell, source_sha256: str) -> _Frozen:
-    """Wait until the cell's source has the digest, and take it at that very moment."""
-    found: list[_Frozen] = []
-
-    def matches() -> bool:
-        source = cell.source()
-        if source is None or source_digest(source) != source_sha256:
-            return False
-        found.append(_Frozen(source=source, log_seq=shared.log_seq))
-        return True
-
-    if not await shared.wait_for(matches, SOURCE_WAIT_S):
-        if cell.source() is None:
-            raise NotFound("There is no such code cell in this notebook.")
-        raise SourceMismatch("The server's copy of this cell is not what your page shows.")
-    return found[-1]
 
 
 def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:

@@ -236,7 +236,8 @@ class Run:
     """One run of a cell, as it was accepted.
 
     `log_seq` is the document's log position at which the source was frozen;
-    digests are SHA-256 in hexadecimal.
+    digests are SHA-256 in hexadecimal. `time_limit_s` is how long it may run, extensions
+    included; `deadline_at` when that is over, None while nothing runs or its clock stands still.
     """
 
     id: str
@@ -252,6 +253,8 @@ class Run:
     output_digest: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    time_limit_s: float | None = None
+    deadline_at: datetime | None = None
     death: str | None = None
 
 

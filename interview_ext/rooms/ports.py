@@ -74,6 +74,11 @@ class RoomStore(Protocol):
 
     async def list_data_files(self, room_id: str) -> list[DataFile]: ...
 
+    async def put_kept_file(self, file: DataFile, content: bytes) -> None:
+        """Store a file that cells wrote, at the room's end; equal contents are stored once."""
+
+    async def list_kept_files(self, room_id: str) -> list[DataFile]: ...
+
     async def read_content(self, digest: str) -> bytes:
         """Return stored bytes by their SHA-256; raise `NotFound`."""
 

@@ -27,7 +27,15 @@ class Action(StrEnum):
     """Complete, inspect, talk to widgets."""
     KERNEL_WATCH = "kernel:watch"
     """See the kernel's messages and the sandbox's usage."""
+    FILES_READ = "files:read"
+    """See and download the files that cells wrote; after the end those that were kept.
+
+    Candidates too: whoever may run a cell can print any of these files anyway.
+    """
     TIMELINE_READ = "timeline:read"
+    REPLAY = "replay"
+    """See earlier states of documents, and who changed what. Those who are not staff see them
+    from the moment the interview began: before it, solutions may have stood there."""
     KEEP_COPY = "copy:keep"
     """Fetch one's own copy of the notebook, and the list of what was recorded, at the end."""
 
@@ -37,14 +45,15 @@ A, R, S = Action, Role, RoomState
 _BEFORE = frozenset({A.ROOM_READ, A.EVENTS, A.CHAT})
 _WATCH = _BEFORE | {A.DOCUMENT_READ, A.KERNEL_WATCH}
 _WORK = _WATCH | {A.DOCUMENT_WRITE, A.RUN, A.KERNEL_ASK}
-_STAFF = frozenset({A.ROOM_MANAGE, A.TIMELINE_READ, A.KEEP_COPY})
-_AFTER = frozenset({A.ROOM_READ, A.EVENTS, A.KEEP_COPY})
+_STAFF = frozenset({A.ROOM_MANAGE, A.FILES_READ, A.TIMELINE_READ, A.REPLAY, A.KEEP_COPY})
+_AFTER = frozenset({A.ROOM_READ, A.EVENTS, A.KEEP_COPY, A.REPLAY})
 
 _HOST: dict[RoomState, frozenset[Action]] = {
     S.SCHEDULED: _WORK | _STAFF,
     S.LOBBY: _WORK | _STAFF,
     S.LIVE: _WORK | _STAFF,
-    S.PAUSED: _WORK | _STAFF,
+    # The sandbox is frozen for everybody.
+    S.PAUSED: _WATCH | {A.DOCUMENT_WRITE} | _STAFF,
     S.ENDED: _AFTER | _STAFF | {A.DOCUMENT_READ},
     S.ARCHIVED: _AFTER | _STAFF | {A.DOCUMENT_READ},
 }
@@ -58,15 +67,15 @@ TABLE: Mapping[Role, Mapping[RoomState, frozenset[Action]]] = MappingProxyType(
             S.LOBBY: _WATCH,
             S.LIVE: _WATCH | {A.TIMELINE_READ},
             S.PAUSED: _WATCH | {A.TIMELINE_READ},
-            S.ENDED: frozenset({A.ROOM_READ, A.EVENTS, A.DOCUMENT_READ, A.TIMELINE_READ}),
+            S.ENDED: frozenset({A.ROOM_READ, A.EVENTS, A.DOCUMENT_READ, A.TIMELINE_READ, A.REPLAY}),
             S.ARCHIVED: frozenset(),
         },
         R.CANDIDATE: {
             S.SCHEDULED: _BEFORE,
             S.LOBBY: _BEFORE,
-            S.LIVE: _WORK | {A.TIMELINE_READ},
-            S.PAUSED: _WATCH | {A.TIMELINE_READ},
-            S.ENDED: _AFTER | {A.TIMELINE_READ},
+            S.LIVE: _WORK | {A.FILES_READ, A.TIMELINE_READ},
+            S.PAUSED: _WATCH | {A.FILES_READ, A.TIMELINE_READ},
+            S.ENDED: _AFTER | {A.FILES_READ, A.TIMELINE_READ},
             S.ARCHIVED: frozenset(),
         },
     }
@@ -147,7 +156,9 @@ _VERBS = {
     A.RUN: "run cells",
     A.KERNEL_ASK: "ask the kernel",
     A.KERNEL_WATCH: "watch the kernel",
+    A.FILES_READ: "see the files",
     A.TIMELINE_READ: "read the timeline",
+    A.REPLAY: "see earlier states",
     A.KEEP_COPY: "fetch a copy",
 }
 

@@ -185,8 +185,15 @@ class Rooms:
             plan.room, plan.documents, plan.host, idempotency_key=idempotency_key
         )
         if room.id == plan.room.id:
+            data = await self._store.list_data_files(room.id)
             await self._timeline.record(
-                room.id, "room.created", actor=plan.host.id, payload={"title": room.title}
+                room.id,
+                "room.created",
+                actor=plan.host.id,
+                payload={
+                    "title": room.title,
+                    "data": [{"path": file.path, "digest": file.digest} for file in data],
+                },
             )
             self._tell(room)
         return room
@@ -306,6 +313,23 @@ class Rooms:
     async def document_by_path(self, actor: Actor, path: str) -> tuple[Room, Document, bool]:
         """Return one document by its name in the room."""
         return await self._one_document(actor, lambda d: d.path == path)
+
+    async def replayable(self, actor: Actor, document_id: str) -> tuple[Document, datetime | None]:
+        """Return a document whose past the actor may see, and since when; None: all of it.
+
+        It is one that they may read, or could while the interview was live.
+
+        Raises
+        ------
+        Forbidden, RoomNotLive, NotFound
+        """
+        room = await self.check(actor, Action.REPLAY)
+        live = replace(room, state=RoomState.LIVE)
+        for document in await self._store.list_documents(room.id):
+            if document.id == document_id and roles.may_read(actor.role, live, document):
+                staff = actor.role in (Role.HOST, Role.INTERVIEWER)
+                return document, None if staff else room.live_at or self._clock()
+        raise NotFound("There is no such document in this interview.")
 
     async def chat(self, actor: Actor, text: str) -> Event:
         """Send a line; from the lobby it reaches the staff, from inside everybody."""

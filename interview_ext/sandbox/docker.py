@@ -25,7 +25,7 @@ from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError, 
 
 from .docker_settings import create_body, kernel_exec
 from .engine import Attachment, EngineEvent, EngineStatus, Measure, Receiver
-from .folders import seccomp_profile
+from .images import seccomp_profile
 from .profiles import Profile
 
 log = logging.getLogger(__name__)
@@ -240,6 +240,14 @@ class DockerEngine:
 
         await self._run(work)
 
+    async def pause(self, container: str) -> None:
+        """See :class:`Engine`."""
+        await self._run(lambda client: _unless_done(client.pause, container))
+
+    async def unpause(self, container: str) -> None:
+        """See :class:`Engine`."""
+        await self._run(lambda client: _unless_done(client.unpause, container))
+
     async def remove(self, container: str) -> None:
         """See :class:`Engine`."""
 
@@ -330,6 +338,19 @@ class DockerEngine:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _unless_done(work: Callable[[str], None], container: str) -> None:
+    """Pause or unpause; the engine refuses what is so already, or not running (409, 500)."""
+    try:
+        work(container)
+    except docker.errors.APIError as error:
+        said = str(error.explanation)
+        if "already paused" in said or "is not paused" in said:
+            return
+        if "not running" in said:
+            raise SandboxGone("The container is gone.", reason="crash") from error
+        raise
 
 
 def _event(row: Mapping[str, Any]) -> EngineEvent | None:

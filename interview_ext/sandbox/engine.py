@@ -103,6 +103,12 @@ class Engine(Protocol):
     async def kill(self, container: str) -> None:
         """End all processes at once. No error if there is none."""
 
+    async def pause(self, container: str) -> None:
+        """Freeze all its processes; nothing if they are. Raises SandboxGone if it has ended."""
+
+    async def unpause(self, container: str) -> None:
+        """Let them go on; nothing if they do. Raises SandboxGone if it has ended."""
+
     async def remove(self, container: str) -> None:
         """Kill and forget. No error if it is gone."""
 

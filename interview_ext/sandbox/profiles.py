@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from interview_ext.errors import BadRequest
 
-from .folders import image_folder
-
-BUILT_IN = ("python", "r", "javascript", "sql")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -43,7 +38,8 @@ class Limits:
     file_bytes:
         Largest single file; no larger than the work folder needs it.
     run_s:
-        Longest time one cell may run.
+        Longest time one cell may run. Two minutes: nobody watches a cell for longer in an
+        interview without a word, and a host can extend it while it runs.
     idle_s:
         Longest time without any message from a client.
     message_bytes:
@@ -64,7 +60,7 @@ class Limits:
     tmp_bytes: int = _limit(64 * MIB, 1 * MIB, 16 * GIB, "bytes")
     open_files: int = _limit(1024, 64, 65536, "descriptors")
     file_bytes: int = _limit(256 * MIB, 1 * MIB, 64 * GIB, "bytes")
-    run_s: float = _limit(600, 1, 86400, "seconds")
+    run_s: float = _limit(120, 1, 86400, "seconds")
     idle_s: float = _limit(4 * 3600, 30, 7 * 86400, "seconds")
     message_bytes: int = _limit(16 * MIB, 64 * 1024, 256 * MIB, "bytes")
     output_bytes_per_s: int = _limit(16 * MIB, 64 * 1024, GIB, "bytes/s")
@@ -85,12 +81,20 @@ class Limits:
 
 KERNEL_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {
-        # All a kernel process gets to know, with what its profile adds. HOME is not the work
-        # folder: dot files of libraries would show among the candidate's own.
+        # All a kernel process gets to know. HOME is not the work folder: dot files of libraries
+        # would show among the candidate's own.
         "HOME": "/tmp",  # noqa: S108  (the container's own tmpfs)
         "USER": "candidate",
         "LANG": "C.UTF-8",
-        "PATH": "/usr/bin:/bin",
+        "PATH": "/opt/venv/bin:/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PLOTLY_RENDERER": "plotly_mimetype",
+        # Numerical libraries ask the machine for its cores and would start a thread for each;
+        # the quota makes all but one of them wait.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
     }
 )
 
@@ -104,14 +108,10 @@ class Profile:
     name:
         The name rooms and brokers use.
     image:
-        A folder of ``sandbox_images`` by its name or any such folder by its absolute path (then a
-        content-addressed tag is used), or an image reference with a tag or digest.
+        A folder of ``sandbox_images`` (its content-addressed tag is used), or any image reference
+        with a tag or digest.
     kernel_argv:
         What is started in the container as the candidate's user.
-    language_info:
-        The notebook metadata of that name, for notebooks whose kernel has not answered yet.
-    size_budget_bytes:
-        What the image may come to, unpacked; a test holds ours to it.
     """
 
     name: str
@@ -121,65 +121,20 @@ class Profile:
     kernel_argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=lambda: KERNEL_ENVIRONMENT)
     limits: Limits = field(default_factory=Limits)
-    language_info: Mapping[str, Any] = field(default_factory=dict)
-    size_budget_bytes: int = 4 * GIB
 
 
-FIELDS = frozenset(
-    {
-        "display_name",
-        "language",
-        "language_info",
-        "kernel_argv",
-        "environment",
-        "limits",
-        "size_budget_mb",
-    }
+PYTHON = Profile(
+    name="python",
+    display_name="Python (interview sandbox)",
+    language="python",
+    image="python",
+    kernel_argv=(
+        "/opt/venv/bin/python",
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "/opt/interview/kernel.json",
+    ),
 )
 
-
-def load_profile(name: str, folder: Path, *, image: str = "") -> Profile:
-    """The profile that a folder's ``profile.json`` describes.
-
-    Raises
-    ------
-    BadRequest
-        Saying what is wrong with the file.
-    """
-    file = folder / "profile.json"
-    try:
-        about = json.loads(file.read_text("utf-8"))
-        return _profile(name, about, image=image or str(folder))
-    except OSError as error:
-        raise BadRequest(f"{file} cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadRequest(f"{file}: {error!r}; it must hold {sorted(FIELDS)}.") from error
-    except BadRequest as error:
-        raise BadRequest(f"{file}: {error.message}") from error
-
-
-def _profile(name: str, about: Mapping[str, Any], *, image: str) -> Profile:
-    unknown = set(about) - FIELDS
-    if unknown:
-        raise ValueError(f"{sorted(unknown)} is unknown")
-    argv = about["kernel_argv"]
-    if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
-        raise TypeError("kernel_argv is a list of words")
-    language_info = {"name": about["language"], **about.get("language_info", {})}
-    return Profile(
-        name=name,
-        display_name=str(about["display_name"]),
-        language=str(about["language"]),
-        image=image,
-        kernel_argv=tuple(argv),
-        environment={**KERNEL_ENVIRONMENT, **about.get("environment", {})},
-        limits=Limits(**about.get("limits", {})),
-        language_info=language_info,
-        size_budget_bytes=int(about["size_budget_mb"]) * 1000 * 1000,
-    )
-
-
-PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {name: load_profile(name, image_folder(name), image=name) for name in BUILT_IN}
-)
-PYTHON = PROFILES["python"]
+PROFILES: Mapping[str, Profile] = MappingProxyType({PYTHON.name: PYTHON})

@@ -27,9 +27,11 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from traitlets import Unicode
 
+from interview_ext.errors import SandboxGone
+
 from .deaths import Death, Reason
 from .relay import Relay
-from .sandbox import Sandbox, Usage
+from .sandbox import Listing, Sandbox, Usage
 from .sandboxes import Sandboxes
 
 T = TypeVar("T")
@@ -52,6 +54,9 @@ class SandboxRequest:
     files:
         Called for each fresh sandbox: path below the work folder and content of what has to be
         there before the first cell, e.g. ``data/sales.csv``.
+    run_limit:
+        Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox. The
+        interview server has a kinder way, with its own clock.
     on_death:
         Called on the event loop when a sandbox of this kernel ends, whatever the reason.
     """
@@ -60,6 +65,7 @@ class SandboxRequest:
     room: str
     profile: str = ""
     files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
+    run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
 
 
@@ -171,7 +177,9 @@ class DockerProvisioner(KernelProvisionerBase):
         if self.sandbox is not None:
             await self.sandbox.stop()
         request = await self._complete_request()
-        sandbox = await request.sandboxes.claim(request.profile or self.profile, room=request.room)
+        sandbox = await request.sandboxes.claim(
+            request.profile or self.profile, room=request.room, run_limit=request.run_limit
+        )
         try:
             if request.files is not None:
                 for path, content in (await request.files()).items():
@@ -261,6 +269,31 @@ class DockerProvisioner(KernelProvisionerBase):
         if self._own_sandboxes is not None:
             await self._own_sandboxes.stop()
             self._own_sandboxes = None
+
+    async def freeze(self) -> None:
+        """Give the sandbox no processor time until `thaw`. Raises SandboxGone if it has ended."""
+        if self.sandbox is not None:
+            await self._there(self.sandbox.freeze())
+
+    async def thaw(self) -> None:
+        """Let it go on. Raises SandboxGone if it has ended."""
+        if self.sandbox is not None:
+            await self._there(self.sandbox.thaw())
+
+    # -- files ------------------------------------------------------------------------------
+
+    async def list_files(self) -> Listing:
+        """What stands in the present sandbox's work folder. Raises as `Sandbox.get` does."""
+        return await self._there(self._present().listing())
+
+    async def read_file(self, path: str) -> bytes:
+        """One of those files. Raises as `Sandbox.get` does."""
+        return await self._there(self._present().get(path))
+
+    def _present(self) -> Sandbox:
+        if self.sandbox is None:
+            raise SandboxGone("There is no container.", reason=Reason.STOPPED)
+        return self.sandbox
 
     # -- the rest ---------------------------------------------------------------------------
 

@@ -29,10 +29,17 @@ def header(parts: Sequence[bytes], place: int = 0) -> dict[str, Any]:
 
 
 class RunClock:
-    """Watches one sandbox's messages. `now` is monotonic, in seconds."""
+    """Watches one sandbox's messages. `now` is monotonic, in seconds.
 
-    def __init__(self, limits: Limits, *, now: float) -> None:
+    Parameters
+    ----------
+    run_limit:
+        Whether runs have a limit here; if not, whoever asks for them sees to it.
+    """
+
+    def __init__(self, limits: Limits, *, now: float, run_limit: bool = True) -> None:
         self._limits = limits
+        self._run_limit = run_limit
         self._pending: list[str] = []
         self._since = now
         self._asked = now
@@ -60,9 +67,13 @@ class RunClock:
                 self._since = now  # the next one in the queue starts
                 self._asked = now
 
+    def rest_over(self, now: float) -> None:
+        """It was frozen; that time counts as none."""
+        self._since = self._asked = now
+
     def overdue(self, now: float) -> str:
         """The sentence that says which limit has been passed; empty if none."""
-        if self._pending and now - self._since > self._limits.run_s:
+        if self._run_limit and self._pending and now - self._since > self._limits.run_s:
             return f"A cell ran longer than {self._limits.run_s:g} s."
         if not self._pending and now - self._asked > self._limits.idle_s:
             return f"Nothing was run for {self._limits.idle_s:g} s."

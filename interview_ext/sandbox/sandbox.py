@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from interview_ext.errors import (
     BadRequest,
+    Conflict,
     EngineUnavailable,
     NotFound,
     SandboxError,
@@ -74,6 +75,23 @@ class StoredFile:
 
     path: str
     size_bytes: int
+
+    @property
+    def nameable(self) -> bool:
+        """Whether `Sandbox.get` takes the path: no control characters, no change of direction."""
+        try:
+            clean_path(self.path)
+        except BadRequest:
+            return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The regular files in the work folder; not `complete` if there are more than are listed."""
+
+    files: tuple[StoredFile, ...]
+    complete: bool
 
 
 def clean_path(path: str) -> str:
@@ -136,6 +154,7 @@ class Sandbox:
         self._concluding: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._put_bytes = 0
+        self._frozen = False
         self._measured = (self._loop.time(), 0.0)
         self._measure_lock = asyncio.Lock()
         self._usage: Usage | None = None
@@ -292,7 +311,7 @@ class Sandbox:
     def tick(self) -> None:
         """Once a second: limits of time, and a sign of life to the shim."""
         now = self._loop.time()
-        if self.death is None and self.room:
+        if self.death is None and self.room and not self._frozen:
             sentence = self._clock_of_runs.overdue(now)
             if sentence:
                 self._die(Reason.TIME_LIMIT, sentence)
@@ -307,10 +326,28 @@ class Sandbox:
         """Whether it takes no messages right now; `Listener.writable` tells when."""
         return self._link is None or self._link.blocked
 
-    def hand_over(self, room: str) -> None:
-        """From now on it belongs to a room."""
+    def hand_over(self, room: str, *, run_limit: bool = True) -> None:
+        """From now on it belongs to a room; see `Sandboxes.claim`."""
         self.room = room
-        self._clock_of_runs = RunClock(self.profile.limits, now=self._loop.time())
+        self._clock_of_runs = RunClock(
+            self.profile.limits, now=self._loop.time(), run_limit=run_limit
+        )
+
+    async def freeze(self) -> None:
+        """Give it no processor time until `thaw`; its time limits stand still.
+
+        Raises
+        ------
+        EngineUnavailable, SandboxGone
+        """
+        await self._engine.pause(self.container)
+        self._frozen = True
+
+    async def thaw(self) -> None:
+        """Let it go on. Raises as `freeze` does."""
+        await self._engine.unpause(self.container)
+        self._frozen = False
+        self._clock_of_runs.rest_over(self._loop.time())
 
     def send(self, channel: Channel, parts: list[bytes]) -> None:
         """A client's message, unsigned, for the kernel. Lost if the sandbox has ended."""
@@ -369,7 +406,7 @@ class Sandbox:
                 f"A sandbox takes {self.profile.limits.files_bytes // MIB} MB of files in all."
             )
         self._put_bytes += len(data)
-        link = self._live_link()
+        link = self._awake_link()
         for offset in range(0, max(len(data), 1), FILE_CHUNK_BYTES):
             chunk = data[offset : offset + FILE_CHUNK_BYTES]
             answer, _ = await link.request("put", path=path, offset=offset, data=chunk)
@@ -378,7 +415,7 @@ class Sandbox:
     async def get(self, path: str) -> bytes:
         """Read a file. Raises as `put` does, and NotFound."""
         clean_path(path)
-        link = self._live_link()
+        link = self._awake_link()
         limit = self.profile.limits.files_bytes
         content = bytearray()
         while True:
@@ -392,7 +429,11 @@ class Sandbox:
 
     async def list(self) -> list[StoredFile]:
         """All regular files below the work folder, in so far as the shim may see them."""
-        answer, _ = await self._live_link().request("list")
+        return [*(await self.listing()).files]
+
+    async def listing(self) -> Listing:
+        """The same, and whether these are all. Raises as `get` does."""
+        answer, _ = await self._awake_link().request("list")
         rows = answer.get("files")
         if not isinstance(rows, list):
             raise SandboxProtocolError("The list of files is none.")
@@ -403,7 +444,17 @@ class Sandbox:
                     found.append(StoredFile(path=path, size_bytes=size))
                 case _:
                     raise SandboxProtocolError("The list of files is none.")
-        return found
+        return Listing(files=tuple(found), complete=answer.get("complete") is True)
+
+    def _awake_link(self) -> Link:
+        """The link, if somebody at its other end can answer."""
+        link = self._live_link()
+        if self._frozen:
+            raise Conflict(
+                "The sandbox is frozen while the interview is paused.",
+                hint="Try again when it goes on; the files stay.",
+            )
+        return link
 
     def _live_link(self) -> Link:
         if self._link is None or self.death is not None:

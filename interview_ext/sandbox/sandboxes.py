@@ -43,8 +43,7 @@ class Sandboxes:
         Stays the same over restarts of the server: what bears this label at the start was left
         behind by an earlier run and is removed.
     pool_size:
-        Warm sandboxes per profile: of the first profile from the start, of another from when the
-        first sandbox of it was handed out.
+        Warm sandboxes per profile.
     max_sandboxes:
         All of them, warm ones included.
     """
@@ -87,8 +86,7 @@ class Sandboxes:
             log.warning("containers of an earlier run may be left: %s", error)
         for name, profile in self.profiles.items():
             self._pools[name] = Pool(self._pool_size, lambda p=profile: self._make(p))  # type: ignore[misc]
-        for pool in list(self._pools.values())[:1]:
-            pool.start()  # of the first profile; the others' fill once one is asked for
+            self._pools[name].start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
 
@@ -137,18 +135,21 @@ class Sandboxes:
         self.profile(profile)
         return self._pools[profile]
 
-    async def claim(self, profile: str, *, room: str) -> Sandbox:
+    async def claim(self, profile: str, *, room: str, run_limit: bool = True) -> Sandbox:
         """A fresh sandbox for a room, its kernel answering.
+
+        Parameters
+        ----------
+        run_limit:
+            Whether it ends when a cell runs longer than the profile's ``run_s``.
 
         Raises
         ------
         EngineUnavailable, ImageMissing, SandboxExhausted, SandboxError
             There is none to be had.
         """
-        pool = self.pool(profile)
-        sandbox = await pool.claim()
-        pool.start()
-        sandbox.hand_over(room)
+        sandbox = await self.pool(profile).claim()
+        sandbox.hand_over(room, run_limit=run_limit)
         return sandbox
 
     def of_room(self, room: str) -> list[Sandbox]:

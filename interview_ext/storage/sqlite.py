@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -38,8 +38,11 @@ _SEAT = TypeAdapter(Seat)
 _EVENT = TypeAdapter(Event)
 _RUN = TypeAdapter(Run)
 
+_FileTable = Literal["data_files", "kept_files"]
+
 _DELETE_ROOM = (
     "DELETE FROM data_files WHERE room_id = ?",
+    "DELETE FROM kept_files WHERE room_id = ?",
     "DELETE FROM documents WHERE room_id = ?",
     "DELETE FROM participants WHERE room_id = ?",
     "DELETE FROM invites WHERE room_id = ?",
@@ -148,17 +151,29 @@ class SqliteStore:
         return await self._all(_DOCUMENT, query, room_id)
 
     async def put_data_file(self, file: DataFile, content: bytes) -> None:
+        await self._put_file("data_files", file, content)
+
+    async def list_data_files(self, room_id: str) -> list[DataFile]:
+        return await self._list_files("data_files", room_id)
+
+    async def put_kept_file(self, file: DataFile, content: bytes) -> None:
+        await self._put_file("kept_files", file, content)
+
+    async def list_kept_files(self, room_id: str) -> list[DataFile]:
+        return await self._list_files("kept_files", room_id)
+
+    async def _put_file(self, table: _FileTable, file: DataFile, content: bytes) -> None:
         def work(db: sqlite3.Connection) -> None:
             db.execute("INSERT OR IGNORE INTO contents VALUES (?, ?)", (file.digest, content))
             db.execute(
-                "INSERT OR REPLACE INTO data_files VALUES (?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)",  # noqa: S608
                 (file.room_id, file.path, file.size, file.digest),
             )
 
         await self._db.write(work)
 
-    async def list_data_files(self, room_id: str) -> list[DataFile]:
-        query = "SELECT path, size, digest FROM data_files WHERE room_id = ? ORDER BY path"
+    async def _list_files(self, table: _FileTable, room_id: str) -> list[DataFile]:
+        query = f"SELECT path, size, digest FROM {table} WHERE room_id = ? ORDER BY path"  # noqa: S608
 
         def work(db: sqlite3.Connection) -> list[DataFile]:
             return [
@@ -439,7 +454,10 @@ def _delete_documents(db: sqlite3.Connection, ids: Iterable[str]) -> None:
 
 
 def _delete_unused_contents(db: sqlite3.Connection) -> None:
-    db.execute("DELETE FROM contents WHERE digest NOT IN (SELECT digest FROM data_files)")
+    db.execute(
+        "DELETE FROM contents WHERE digest NOT IN "
+        "(SELECT digest FROM data_files UNION ALL SELECT digest FROM kept_files)"
+    )
 
 
 def _drop_unclaimed(db: sqlite3.Connection) -> None:

@@ -64,4 +64,11 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (document_id, client)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE kept_files (
+        room_id TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (room_id, path)
+    );
+    CREATE INDEX kept_files_by_digest ON kept_files (digest);
+    """,
 )

@@ -12,6 +12,7 @@ import { notebookPlugin } from './collab/notebookPlugin';
 import { savedPlugin } from './collab/savedPlugin';
 import { openPlugin } from './door/openPlugin';
 import { renderersPlugin, sanitizerPlugin } from './door/renderPlugin';
+import { againPlugin } from './execution/againPlugin';
 import { executorPlugin } from './execution/executorPlugin';
 import { inputPlugin } from './execution/inputPlugin';
 import { kernelPlugin } from './execution/kernelPlugin';
@@ -42,6 +43,7 @@ export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
   executorPlugin,
   inputPlugin,
   kernelPlugin,
+  againPlugin,
   shellPlugin,
   panelPlugin
 ];

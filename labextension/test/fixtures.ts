@@ -77,6 +77,8 @@ export function makeRun(changes: Partial<Run> = {}): Run {
     execution_count: null,
     started_at: null,
     ended_at: null,
+    time_limit_s: null,
+    deadline_at: null,
     death: null,
     output_digest: null,
     ...changes
@@ -176,6 +178,13 @@ export class RoomServer implements RoomApi {
   answerInput(_id: string, runId: string, value: string): Promise<void> {
     this.answers.push([runId, value]);
     return Promise.resolve();
+  }
+
+  extendRun(_id: string, runId: string, seconds: number): Promise<Run> {
+    const run = this.runs.get(runId);
+    return run
+      ? Promise.resolve({ ...run, time_limit_s: (run.time_limit_s ?? 0) + seconds })
+      : Promise.reject(new Error('no such run'));
   }
 
   admit = (): Promise<void> => Promise.resolve();

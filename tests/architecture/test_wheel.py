@@ -157,7 +157,7 @@ def test_the_wheel_carries_what_the_sandbox_images_are_built_from(installed: Pat
     folder = Path(
         ask(
             installed,
-            "from interview_ext.sandbox.folders import image_folder\n"
+            "from interview_ext.sandbox.images import image_folder\n"
             "print(image_folder('python'), end='')",
         )
     )

@@ -121,9 +121,10 @@ async def exported(path: Path, content: str) -> None:
 
 
 def _has(path: Path, content: str) -> bool:
-    if not path.exists():
+    try:
+        text = path.read_text()
+    except FileNotFoundError:  # not yet, or just moved aside
         return False
-    text = path.read_text()
     if path.suffix != ".ipynb":
         return text == content
     assert json.loads(text), "written whole or not at all"

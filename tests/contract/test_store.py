@@ -148,6 +148,22 @@ async def test_data_files_share_equal_contents(store: Store) -> None:
         await store.read_content(digest(content))
 
 
+async def test_kept_files_stand_beside_those_that_were_given(store: Store) -> None:
+    content = b"a,b\n1,2\n"
+    room, _, _ = await made_room(store)
+    file = DataFile(room_id=room.id, path="x.csv", size=len(content), digest=digest(content))
+    await store.put_kept_file(file, content)
+    assert await store.list_kept_files(room.id) == [file]
+    assert await store.list_data_files(room.id) == []
+    other, _, _ = await made_room(store)
+    await store.delete_room(other.id)
+    assert await store.read_content(file.digest) == content
+    await store.delete_room(room.id)
+    assert await store.list_kept_files(room.id) == []
+    with pytest.raises(NotFound):
+        await store.read_content(file.digest)
+
+
 async def test_people_invites_and_seats(store: Store) -> None:
     room, _, host = await made_room(store)
     person = a_person(room, Role.CANDIDATE)

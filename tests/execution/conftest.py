@@ -31,7 +31,13 @@ PATIENCE_S = 60
 
 @dataclass
 class Bench:
-    """A live room, and what is needed to run cells in it."""
+    """A live room, and what is needed to run cells in it.
+
+    Attributes
+    ----------
+    label:
+        What its containers bear, if it has any.
+    """
 
     store: SqliteStore
     bus: MemoryBus
@@ -45,6 +51,7 @@ class Bench:
     document: Document
     host: Actor
     candidate: Actor
+    label: str = ""
     heard: list[Message] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -162,6 +169,11 @@ async def guest(admission: Admission, host: Actor, role: Role) -> Actor:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async for made in make_bench(tmp_path, LocalLauncher(tmp_path)):
+def launcher(tmp_path: Path) -> LocalLauncher:
+    return LocalLauncher(tmp_path)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, launcher: LocalLauncher) -> AsyncIterator[Bench]:
+    async for made in make_bench(tmp_path, launcher):
         yield made

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
 from jupyter_ydoc import YNotebook
 from pycrdt import Doc, TransactionEvent
 
 from interview_ext.rooms.model import Document
+
+T = TypeVar("T")
 
 
 def code_cell(cell_id: str, source: str) -> dict[str, Any]:
@@ -43,6 +46,15 @@ class Page:
         raise KeyError(cell_id)
 
 
+class NoPast:
+    """A notebook that has been what it is; `collab.History` is tested with the real documents."""
+
+    async def newest(
+        self, find: Callable[[Doc[Any]], T | None], *, since: datetime
+    ) -> tuple[T, int] | None:
+        return None
+
+
 class Notebook:
     """The server's copy, as `collab.SharedDocument` is one; with it `Page`s."""
 
@@ -50,6 +62,7 @@ class Notebook:
         self.document = document
         self.ydoc = YNotebook()
         self.pages = [Page(), Page()]
+        self.history = NoPast()
         self.log_seq = 0
         self._applied = asyncio.Event()
         self._changed = self.ydoc.ydoc.observe(self._forward)

@@ -10,7 +10,8 @@ from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle
+from interview_ext.errors import NotFound
+from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, WorkFiles
 from interview_ext.rooms.model import Room
 
 
@@ -30,12 +31,24 @@ class LocalKernel:
     async def interrupt(self) -> None:
         await self.manager.signal_kernel(signal.SIGINT)
 
+    async def freeze(self) -> None:
+        await self.manager.signal_kernel(signal.SIGSTOP)
+
+    async def thaw(self) -> None:
+        await self.manager.signal_kernel(signal.SIGCONT)
+
     async def stop(self) -> None:
         await self.manager.shutdown_kernel(now=True)
         self.manager.cleanup_connection_file()
 
     async def usage(self) -> Mapping[str, float] | None:
         return None
+
+    async def list_files(self) -> WorkFiles:
+        return WorkFiles()
+
+    async def read_file(self, path: str) -> bytes:
+        raise NotFound(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +65,13 @@ class LocalLauncher:
         self.folder = folder
         self.state = Engine()
         self.launched = 0
+        self.run_s = 120.0
 
     def kernel_name(self, profile: str) -> str:
         return f"interview-{profile}"
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1}
+        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1, "run_s": self.run_s}
 
     async def engine(self) -> Engine:
         return self.state

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -263,10 +263,11 @@ async def test_who_may_run_is_decided_at_each_run(bench: Bench) -> None:
     observer = await guest(bench.admission, bench.host, Role.OBSERVER)
     with pytest.raises(Forbidden):
         await bench.submit("a", actor=observer)
-    await bench.set_state(RoomState.PAUSED)
-    with pytest.raises(RoomNotLive):
-        await bench.submit("a")
     assert (await bench.ended(await bench.submit("a", actor=bench.host)))["state"] == "done"
+    await bench.set_state(RoomState.PAUSED)
+    for actor in (bench.candidate, bench.host):
+        with pytest.raises(RoomNotLive):
+            await bench.submit("a", actor=actor)
     with pytest.raises(RoomNotLive):
         await bench.executions.restart(bench.candidate)
     with pytest.raises(RoomNotLive):
@@ -386,3 +387,36 @@ async def test_the_sandbox_can_be_looked_at(bench: Bench) -> None:
     assert status["state"] in ("ready", "busy")
     assert status["engine"] == {"available": True, "message": "", "hint": ""}
     assert status["kernel_id"] == (await bench.executions.kernel(bench.candidate)).id
+
+
+async def test_whoever_leads_gives_a_cell_more_time(bench: Bench, launcher: LocalLauncher) -> None:
+    launcher.run_s = 2
+    bench.notebook(a="import time; time.sleep(3); print('done')", b="1")
+    run = await bench.submit("a")
+    started = await bench.state(run, "running")
+    assert started["time_limit_s"] == 2
+    left = datetime.fromisoformat(started["deadline_at"]) - datetime.now(UTC)
+    assert left < timedelta(seconds=2)
+    with pytest.raises(Forbidden):
+        await bench.executions.extend(bench.candidate, run.id, 60)
+    extended = await bench.executions.extend(bench.host, run.id, 60)
+    assert extended.time_limit_s == 62
+    assert extended.deadline_at is not None
+    assert extended.deadline_at - datetime.now(UTC) > timedelta(seconds=50)
+    record = await bench.ended(run)
+    assert (record["state"], record["deadline_at"]) == ("done", None)
+    assert "run.extended" in await bench.kinds()
+    with pytest.raises(Conflict):
+        await bench.executions.extend(bench.host, run.id, 60)
+
+
+async def test_time_does_not_run_while_a_cell_waits_for_a_person(
+    bench: Bench, launcher: LocalLauncher
+) -> None:
+    launcher.run_s = 1
+    bench.notebook(a="print('Hello', input('Who? '))")
+    run = await bench.submit("a")
+    await bench.message(lambda m: m["type"] == "input_request")
+    await asyncio.sleep(1.5)
+    await bench.executions.answer(bench.candidate, run.id, "Ada")
+    assert (await bench.ended(run))["state"] == "done"

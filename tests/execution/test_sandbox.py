@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,19 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from interview_ext.errors import EngineUnavailable
+import interview_ext.sandbox
+from interview_ext.errors import EngineUnavailable, RoomNotLive
 from interview_ext.execution.launcher import SandboxLauncher
 from interview_ext.execution.ports import Files
 from interview_ext.rooms.ids import digest
-from interview_ext.rooms.model import DataFile, Room
+from interview_ext.rooms.model import DataFile, Room, RoomState
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.profiles import PYTHON, Limits
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
-from interview_ext.sandbox.specs import ProfileSpecs
 from tests.execution.conftest import Bench, make_bench
 from tests.execution.sockets import open_sockets
 
@@ -31,15 +33,20 @@ MakeBench = Callable[..., Awaitable[Bench]]
 
 
 def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
-    """As ``app.py`` makes it, with the kernelspecs of the profiles."""
+    """As ``app.py`` makes it, with the kernelspec as it is in the package."""
+    kernels = folder / "kernels"
+    kernels.mkdir()
+    package = Path(interview_ext.sandbox.__file__).parent
+    (kernels / "interview-python").symlink_to(package / "kernelspec")
+
     def request(room: Room, files: Files) -> SandboxRequest:
-        return SandboxRequest(sandboxes=sandboxes, room=room.id, files=files)
+        return SandboxRequest(sandboxes=sandboxes, room=room.id, files=files, run_limit=False)
 
     return SandboxLauncher(
         request=request,
         engine=sandboxes.engine_status,
         limits=lambda name: vars(sandboxes.profile(name).limits),
-        specs=ProfileSpecs(sandboxes.profiles),
+        specs=KernelSpecManager(kernel_dirs=[str(kernels)]),
     )
 
 
@@ -64,7 +71,9 @@ async def make_sandbox_bench(sandbox_image: None, tmp_path: Path) -> AsyncIterat
                 pool_size=0,
                 profiles={"python": replace(PYTHON, limits=Limits(**limits))},
             )
-            return await stack.enter_async_context(house(tmp_path, sandboxes))
+            bench = await stack.enter_async_context(house(tmp_path, sandboxes))
+            bench.label = sandboxes.server_id
+            return bench
 
         yield make
 
@@ -117,13 +126,91 @@ async def test_the_memory_limit_is_named_where_the_candidate_sees_it(
     assert bench.text("c") == "again\n"
 
 
-async def test_the_time_limit_and_a_crash_are_named(make_sandbox_bench: MakeBench) -> None:
-    bench = await make_sandbox_bench(run_s=2)
-    bench.notebook(a="import time; time.sleep(60)", b="import os; os.abort()")
+async def test_a_crash_is_named(make_sandbox_bench: MakeBench) -> None:
+    bench = await make_sandbox_bench()
+    bench.notebook(a="import os; os.abort()")
     record = await bench.run("a")
-    assert (record["state"], record["death"]) == ("died", "time limit")
-    record = await bench.run("b")
     assert (record["state"], record["death"]) == ("died", "crash")
+
+
+async def test_a_cell_whose_time_is_up_is_interrupted_and_its_variables_stay(
+    make_sandbox_bench: MakeBench,
+) -> None:
+    bench = await make_sandbox_bench(run_s=2)
+    notebook = bench.notebook(a="import time; x = 41; time.sleep(60)", b="1", c="print(x + 1)")
+    first, second = await bench.submit("a"), await bench.submit("b")
+    record = await bench.ended(first)
+    assert (record["state"], record["death"]) == ("interrupted", "time limit")
+    assert (await bench.ended(second))["state"] == "cleared"
+    assert "interrupted after 2 s" in bench.text("a", "stderr")
+    assert [notebook.pages[1].cell(c)["execution_state"] for c in "ab"] == ["idle", "idle"]
+    assert (await bench.run("c"))["state"] == "done"
+    assert bench.text("c") == "42\n"
+
+
+async def test_a_cell_that_ignores_its_end_gets_a_fresh_kernel_under_the_open_socket(
+    make_sandbox_bench: MakeBench,
+) -> None:
+    bench = await make_sandbox_bench(run_s=1)
+    bench.notebook(
+        a="import time\nwhile True:\n    try: time.sleep(60)\n    except KeyboardInterrupt: pass",
+        b="print('fresh', 'time' in dir())",
+    )
+    async with open_sockets(bench) as sockets:
+        page = await sockets.connect(bench.candidate)
+        record = await bench.run("a")
+        assert (record["state"], record["death"]) == ("died", "time limit")
+        assert "did not react" in bench.outputs("a")[-1]["evalue"]
+        assert (await bench.run("b"))["state"] == "done"
+        assert bench.text("b") == "fresh False\n"
+        reply = await page.ask("complete_request", {"code": "impor", "cursor_pos": 5})
+        assert "import" in reply["matches"]
+
+
+async def test_a_pause_freezes_the_sandbox_and_its_time(make_sandbox_bench: MakeBench) -> None:
+    bench = await make_sandbox_bench(run_s=4)
+    notebook = bench.notebook(
+        a="import time\nfor i in range(20):\n    print(i, flush=True); time.sleep(0.1)", b="1"
+    )
+    run = await bench.submit("a")
+    await notebook.becomes("a", lambda cell: "'0\\n1" in str(cell["outputs"]))
+    await bench.set_state(RoomState.PAUSED)
+    await bench.executions.freeze(bench.room.id)
+    held = await bench.message(
+        lambda m: m["type"] == "run" and m["run"]["time_limit_s"] and not m["run"]["deadline_at"]
+    )
+    assert held["run"]["state"] == "running"
+    container = docker.from_env()
+    try:
+        (box,) = container.containers.list(filters={"label": f"interview.server={bench.label}"})
+        assert box.status == "paused"
+    finally:
+        container.close()
+    before = bench.text("a")
+    with pytest.raises(RoomNotLive):
+        await bench.submit("b", actor=bench.host)
+    await asyncio.sleep(5)  # longer than the cell may run
+    assert bench.text("a") == before
+    await bench.set_state(RoomState.LIVE)
+    await bench.executions.thaw(bench.room.id)
+    assert (await bench.ended(run))["state"] == "done"
+    assert bench.text("a") == "".join(f"{i}\n" for i in range(20))
+
+
+async def test_an_end_in_a_pause_leaves_no_container(make_sandbox_bench: MakeBench) -> None:
+    bench = await make_sandbox_bench()
+    bench.notebook(a="import time; time.sleep(60)")
+    run = await bench.submit("a")
+    await bench.state(run, "running")
+    await bench.executions.freeze(bench.room.id)
+    await bench.executions.close_room(bench.room.id)
+    assert (await bench.ended(run))["state"] == "died"
+    client = docker.from_env()
+    try:
+        label = f"interview.server={bench.label}"
+        assert client.containers.list(all=True, filters={"label": label}) == []
+    finally:
+        client.close()
 
 
 async def test_widgets_and_a_restart_under_an_open_socket(make_sandbox_bench: MakeBench) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from interview_ext.collab.documents import Documents
+from interview_ext.errors import NotFound, SourceMismatch
 from interview_ext.execution.cells import source_digest
 from interview_ext.execution.service import Executions
 from interview_ext.rooms.model import RunState
@@ -29,17 +33,16 @@ class Server:
         )
 
 
+def notebook_of(*cells: dict[str, Any]) -> dict[str, Any]:
+    return {"cells": [*cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
 async def test_outputs_are_committed_when_a_run_is_said_to_have_ended(
     bench: Bench, tmp_path: Path
 ) -> None:
     server = Server(bench, tmp_path)
     await server.executions.start()
-    notebook = {
-        "cells": [code_cell("a", "for i in range(500): print(i, flush=True)")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", "for i in range(500): print(i, flush=True)"))
     await server.documents.seed(bench.document, notebook)
     run = await server.executions.submit(
         bench.candidate,
@@ -60,18 +63,88 @@ async def test_outputs_are_committed_when_a_run_is_said_to_have_ended(
     await server.documents.stop()
 
 
+async def test_what_was_typed_on_after_the_press_and_came_first_does_not_run(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The keystrokes after Shift+Enter overtake its request; so do others' edits and outputs."""
+    server = Server(bench, tmp_path)
+    await server.executions.start()
+    notebook = notebook_of(code_cell("a", "print('old')"), code_cell("b", "print('b')"))
+    await server.documents.seed(bench.document, notebook)
+    shared = await server.documents.open(bench.document)
+    pressed = {}
+    source = shared.ydoc.ycells[0]["source"]
+    for word in ("first", "second", "third"):
+        source.clear()
+        source.insert(0, f"print('{word}')")
+        await shared.committed()
+        pressed[word] = shared.log_seq
+        source += "  # and"
+        await shared.committed()
+    for word in ("second", "first"):
+        run = await server.executions.submit(
+            bench.candidate,
+            document_id=bench.document.id,
+            cell_id="a",
+            source_sha256=source_digest(f"print('{word}')"),
+        )
+        assert run.log_seq == pressed[word]
+        assert (await bench.ended(run))["state"] == "done"
+        content: Any = await server.documents.content(bench.document)
+        assert content["cells"][0]["outputs"][0]["text"] == f"{word}\n"
+    assert str(source) == "print('third')  # and"
+    await server.executions.stop()
+    await server.documents.stop()
+
+
+async def test_a_cell_that_is_gone_does_not_run_from_the_past(bench: Bench, tmp_path: Path) -> None:
+    server = Server(bench, tmp_path)
+    await server.executions.start()
+    notebook = notebook_of(code_cell("a", "print('a')"), code_cell("b", "print('b')"))
+    await server.documents.seed(bench.document, notebook)
+    shared = await server.documents.open(bench.document)
+    del shared.ydoc.ycells[0]
+    await shared.committed()
+    with pytest.raises(NotFound):
+        await server.executions.submit(
+            bench.candidate,
+            document_id=bench.document.id,
+            cell_id="a",
+            source_sha256=source_digest("print('a')"),
+        )
+    await server.executions.stop()
+    await server.documents.stop()
+
+
+async def test_a_state_of_long_ago_does_not_run(bench: Bench, tmp_path: Path) -> None:
+    server = Server(bench, tmp_path)
+    await server.executions.start()
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    past = Documents(update_log=bench.store, bus=bench.bus, clock=lambda: long_ago)
+    notebook = notebook_of(code_cell("a", "print('old')"))
+    await past.seed(bench.document, notebook)
+    shared = await past.open(bench.document)
+    shared.ydoc.ycells[0]["source"] += "  # on"
+    await shared.committed()
+    await past.stop()
+    with pytest.raises(SourceMismatch):
+        await server.executions.submit(
+            bench.candidate,
+            document_id=bench.document.id,
+            cell_id="a",
+            source_sha256=source_digest("print('old')"),
+        )
+    await server.executions.stop()
+    await server.documents.stop()
+
+
 async def test_a_server_that_was_killed_in_mid_run_says_so_when_it_is_back(
     bench: Bench, tmp_path: Path
 ) -> None:
     killed = Server(bench, tmp_path)
     await killed.executions.start()
     source = "import time; print('on', flush=True); time.sleep(60)"
-    notebook = {
-        "cells": [code_cell("a", source), code_cell("b", "1")],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    notebook = notebook_of(code_cell("a", source), code_cell("b", "1"))
     await killed.documents.seed(bench.document, notebook)
     digests = {"a": source_digest(source), "b": source_digest("1")}
     first, second = [

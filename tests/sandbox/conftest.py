@@ -21,7 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from interview_ext.sandbox.deaths import Death
 from interview_ext.sandbox.docker import CALL_TIMEOUT_S, DockerEngine
-from interview_ext.sandbox.profiles import PROFILES, PYTHON, Limits, Profile
+from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import DockerProvisioner, SandboxRequest
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
 
@@ -97,12 +97,6 @@ class Kernel:
             idle="idle" in states,
         )
 
-    async def busy(self) -> None:
-        """Wait until it computes: the engine says so, whatever the language."""
-        async with asyncio.timeout(PATIENCE_S):
-            while (await self.provisioner.stats()).cpu < 0.5:  # type: ignore[union-attr]
-                await asyncio.sleep(0.2)
-
     async def death(self) -> Death:
         """The next end of a sandbox of this kernel."""
         async with asyncio.timeout(PATIENCE_S):
@@ -119,8 +113,7 @@ def specs(tmp_path: Path) -> KernelSpecManager:
 
     package = Path(interview_ext.sandbox.__file__).parent
     (tmp_path / "kernels").mkdir()
-    for folder in (package / "kernelspecs").iterdir():
-        (tmp_path / "kernels" / folder.name).symlink_to(folder)
+    (tmp_path / "kernels" / "interview-python").symlink_to(package / "kernelspec")
     return KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")])
 
 
@@ -204,10 +197,7 @@ async def make_kernel(
         if sandboxes is None:
             sandboxes = await make_sandboxes(profile=profile_with(**limits))
         deaths: asyncio.Queue[Death] = asyncio.Queue()
-        profile = next(iter(sandboxes.profiles))
-        manager = AsyncKernelManager(
-            kernel_name=f"interview-{profile}", kernel_spec_manager=specs
-        )
+        manager = AsyncKernelManager(kernel_name="interview-python", kernel_spec_manager=specs)
         request = SandboxRequest(
             sandboxes=sandboxes, room="room-1", on_death=deaths.put_nowait, **kwargs
         )
@@ -231,14 +221,6 @@ async def make_kernel(
 async def kernel(make_kernel: MakeKernel) -> Kernel:
     """A kernel with the profile's own limits."""
     return await make_kernel()
-
-
-@pytest.fixture(params=PROFILES)
-async def any_kernel(
-    request: pytest.FixtureRequest, make_sandboxes: MakeSandboxes, make_kernel: MakeKernel
-) -> Kernel:
-    """A kernel of each profile in turn."""
-    return await make_kernel(await make_sandboxes(profile=PROFILES[request.param]))
 
 
 class EngineProxy:

@@ -64,7 +64,11 @@ def manage(**kwargs: Any) -> Row:
 
 def run(**kwargs: Any) -> Row:
     return Row(
-        host=UNTIL_END, observer=NEVER, candidate=frozenset({S.LIVE}), waiting=NEVER, **kwargs
+        host=UNTIL_END - {S.PAUSED},
+        observer=NEVER,
+        candidate=frozenset({S.LIVE}),
+        waiting=NEVER,
+        **kwargs,
     )
 
 
@@ -84,6 +88,18 @@ SANDBOX: dict[str, Any] = {
     "host": UNTIL_END,
     "observer": UNTIL_END - {S.SCHEDULED},
     "candidate": frozenset({S.LIVE, S.PAUSED}),
+    "waiting": NEVER,
+}
+REPLAY: dict[str, Any] = {
+    "host": ALWAYS,
+    "observer": frozenset({S.ENDED}),
+    "candidate": frozenset({S.ENDED}),
+    "waiting": NEVER,
+}
+FILES: dict[str, Any] = {
+    "host": ALWAYS,
+    "observer": NEVER,
+    "candidate": frozenset({S.LIVE, S.PAUSED, S.ENDED}),
     "waiting": NEVER,
 }
 NOBODY = {"invite": "invite_none", "participant": "person_none", "run": "run_none"}
@@ -110,10 +126,13 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/rooms/{room}/executions"): run(body=NEW_RUN),
     ("GET", "/rooms/{room}/executions/{run}"): Row(**READ_DOCUMENTS, ids=NOBODY),
     ("DELETE", "/rooms/{room}/executions/{run}"): run(ids=NOBODY),
+    ("POST", "/rooms/{room}/executions/{run}/extend"): manage(body={"seconds": 60}, ids=NOBODY),
     ("POST", "/rooms/{room}/executions/{run}/input"): run(body={"value": "x"}, ids=NOBODY),
     ("GET", "/rooms/{room}/sandbox"): Row(**SANDBOX),
     ("POST", "/rooms/{room}/sandbox/restart"): run(),
     ("POST", "/rooms/{room}/sandbox/interrupt"): run(),
+    ("GET", "/rooms/{room}/files"): Row(**FILES),
+    ("GET", "/rooms/{room}/files/{path}"): Row(**FILES, ids={"path": "no/such.csv"}),
     ("GET", "/rooms/{room}/timeline"): Row(
         host=ALWAYS,
         observer=frozenset({S.LIVE, S.PAUSED, S.ENDED}),
@@ -123,6 +142,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/documents/{document}/copy"): Row(
         host=ALWAYS, observer=NEVER, candidate=frozenset({S.ENDED}), waiting=NEVER
     ),
+    ("GET", "/rooms/{room}/documents/{document}/at"): Row(**REPLAY),
+    ("GET", "/rooms/{room}/documents/{document}/changes"): Row(**REPLAY),
+    ("GET", "/rooms/{room}/documents/{document}/replay"): Row(**REPLAY),
     ("GET", "/rooms/{room}/events"): Row(**SEE_ROOM),
 }
 OUTSIDE_ONLY = {("POST", "/rooms/{room}/enter"), ("GET", "/templates"), ("GET", "/events")}
@@ -228,7 +250,7 @@ async def test_a_door_knows_one_room(server: Server) -> None:
         for (method, path), row in ROWS.items():
             if path.endswith("/events"):
                 continue
-            filled = path.format(room=other.id, document="doc", **NOBODY)
+            filled = path.format(room=other.id, document="doc", path="x", **NOBODY)
             answer = await who.ask(method, filled, json=row.body)
             assert (answer.status_code, error_of(answer)["code"]) == (404, "not_found"), path
         with pytest.raises(HTTPClientError, match="404"):
@@ -241,7 +263,7 @@ async def test_nobody_without_login_gets_in_outside(server: Server) -> None:
     room = await server.room()
     client = server.client()
     for method, path in sorted(endpoints(server)):
-        filled = path.format(room=room.id, document="doc", **NOBODY)
+        filled = path.format(room=room.id, document="doc", path="x", **NOBODY)
         url = f"{server.base_url}interview/api{filled}"
         answer = await client.request(method, url, json={})
         assert (answer.status_code, error_of(answer)["code"]) == (401, "unauthenticated"), path

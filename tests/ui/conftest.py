@@ -69,8 +69,10 @@ def demo(sandbox_image: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    # Not for longer than a module: Playwright keeps an event loop running in this thread, beside
+    # which no asynchronous test can run.
     # Pages load while other tests' containers end; a person would wait as long.
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:

@@ -14,20 +14,22 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pycrdt import Map
 
-from .conftest import Demo
+from .conftest import PATIENCE_MS, Demo
 from .hostile.attacker import Attacker, listening
-from .hostile.attacks import ATTACKS, COVER, FIRE_SCRIPT, IMG, Attack, code, shows
+from .hostile.attacks import ATTACKS, BARE, COVER, FIRE_SCRIPT, IMG, Attack, code, shows
 from .hostile.ordinary import FRAME, ORDINARY
-from .hostile.scene import IN_VIEW, NAME, Scene, Stage, Watch
+from .hostile.scene import IN_VIEW, NAME, SETTLE_MS, Scene, Stage, Watch
 
 REPLIES = f"""
 kernel = get_ipython().kernel
-data = {{'text/html': '<p>inspected</p><script>parent.canary(1)</script>' + {IMG!r},
+data = {{'text/plain': {IMG!r},
+         'text/html': '<p>inspected</p><script>parent.canary(1)</script>' + {IMG!r},
          'text/markdown': {IMG!r}, 'application/javascript': 'canary(1)'}}
 def do_inspect(*a, **k):
     return {{'status': 'ok', 'found': True, 'data': data, 'metadata': {{'trusted': True}}}}
 def do_complete(code, cursor_pos):
-    items = [code[:cursor_pos] + {IMG!r} + end for end in 'ab']
+    # What all begin with is typed at once and no list shown: they differ after the prefix.
+    items = [code[:cursor_pos] + end + {IMG!r} for end in 'ab']
     return {{'status': 'ok', 'matches': items, 'cursor_start': 0, 'cursor_end': cursor_pos,
         'metadata': {{'_jupyter_types_experimental': [
             {{'text': i, 'type': {IMG!r}, 'signature': {IMG!r}, 'start': 0, 'end': cursor_pos}}
@@ -77,15 +79,23 @@ def test_the_watch_sees_what_happens_where_nothing_is_contained(demo: Demo, stag
             page.goto(f"{demo.base_url}doc/tree/control.ipynb?token={demo.token}")
         expect(page.get_by_text("covered")).to_be_visible()
         expect(page.get_by_role("menuitem", name="Kernel")).to_be_visible()
-        harm = "\n".join(watch.harm())
-        covered = page.evaluate(IN_VIEW)["covered"]
-    assert "canary ('shot',)" in harm
-    assert "canary (1,)" in harm
-    assert "canary ('title',)" in harm
-    assert f"asked {attacker.url}/beacon" in harm
-    assert "POST /beacon HTTP" in harm
-    assert "a token went to" in harm
-    assert covered
+        expected = [
+            "canary ('shot',)",
+            "canary (1,)",  # once the image has failed to load
+            "canary ('title',)",
+            f"asked {attacker.url}/beacon",
+            "POST /beacon HTTP",
+            "a token went to",
+        ]
+        missing = expected
+        for _ in range(PATIENCE_MS // 100):
+            harm = "\n".join(watch.harm())
+            missing = [what for what in expected if what not in harm]
+            if not missing:
+                break
+            page.wait_for_timeout(100)
+        assert missing == []
+        assert page.evaluate(IN_VIEW)["covered"]
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
@@ -115,6 +125,9 @@ def test_replies_to_questions_about_code(scene: Scene) -> None:
         "framereceived", lambda frame: "complete_reply" in str(frame)
     ):
         host.keyboard.press("Tab")
+    completer = host.locator(".jp-Completer")
+    expect(completer).to_be_visible()
+    expect(completer.locator(".jp-Completer-item", has_text="onerror")).to_have_count(2)
     assert scene.harm() == []
     host.keyboard.press("Escape")
     host.keyboard.press("Escape")
@@ -129,6 +142,25 @@ def test_a_programs_question(scene: Scene) -> None:
     assert scene.ended(run) == "done"
     expect(scene.host.locator(".jp-OutputArea")).to_contain_text(f"{IMG}'")
     assert scene.harm() == []
+
+
+@pytest.mark.parametrize(
+    ("html", "connects"), BARE.values(), ids=[name.replace(" ", "-") for name in BARE]
+)
+def test_which_output_opens_a_bare_connection(scene: Scene, html: str, *, connects: bool) -> None:
+    """Each to a server of its own: a browser keeps a connection for whatever asks next."""
+    with listening() as attacker:
+        scene.show_only(shows("text/html", f"<p>shown</p>{html.replace('ATTACKER', attacker.url)}"))
+        if connects:
+            assert attacker.wait_for_connection(10)
+        else:
+            frame = scene.host.frame_locator(f".jp-OutputArea {FRAME}")
+            expect(frame.get_by_text("shown")).to_be_visible()
+            for target in frame.locator(".go").all():
+                target.click()
+        scene.host.wait_for_timeout(SETTLE_MS)
+        assert attacker.received == [], "and sends nothing"
+        assert (attacker.bare > 0) is connects
 
 
 def test_names_chat_and_cursors(scene: Scene) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import re
 import shutil
 import tempfile
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.descriptors import descriptors, left_since
 from tests.whole.server import Server
 
 MakeServer = Callable[..., Server]
@@ -48,14 +47,4 @@ async def make_server(sandbox_image: None, folder: Path) -> AsyncIterator[MakeSe
         assert not (own := OWN_FAULT.findall(server.log)), own
         assert server.containers() == set(), "containers are left"
         assert server.temporary() == [], "temporary files are left"
-    gc.collect()
-    assert len(descriptors()) <= len(before), "descriptors are left"
-
-
-def descriptors() -> list[str]:
-    """What each open descriptor of this process is."""
-    found = []
-    for path in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # that of the listing itself
-            found.append(str(path.readlink()))
-    return sorted(found)
+    assert left_since(before) == [], "descriptors are left"

@@ -128,6 +128,7 @@ class Tab(Page):
         self.runs: dict[str, dict[str, Any]] = {}
         self.on_saved: Callable[[], None] = lambda: None
         self.returns = 0
+        self._turn = asyncio.Lock()
         self._life: asyncio.Task[None] | None = None
         self._open = asyncio.Event()
         person.tabs.append(self)
@@ -218,14 +219,18 @@ class Tab(Page):
         return "".join(_joined(stream["text"]) for stream in streams)
 
     async def run(self, cell_id: str) -> httpx.Response:
-        """Press Shift+Enter: ask for a run of what this tab shows, at once."""
+        """Press Shift+Enter: ask for a run of what this tab shows now.
+
+        As the room's page does, after the answer to the press before.
+        """
         shown = str(self.source(cell_id))
         wish = {
             "document": self.document,
             "cell_id": cell_id,
             "source_sha256": hashlib.sha256(shown.encode()).hexdigest(),
         }
-        return await self.person.ask("POST", "/executions", wish)
+        async with self._turn:
+            return await self.person.ask("POST", "/executions", wish)
 
     async def ended(self, run_id: str) -> dict[str, Any]:
         """Wait for a run's end; return its record."""

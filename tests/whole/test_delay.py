@@ -123,5 +123,29 @@ async def test_who_types_on_after_each_press_has_every_press_run_in_order(
         await candidate.close()
 
 
+async def test_requests_that_come_later_than_the_keystrokes_after_them_run_what_was_shown(
+    make_server: MakeServer,
+) -> None:
+    """The other way round: what the page sends over HTTP is slow, the document socket is not."""
+    server = make_server()
+    await asyncio.to_thread(server.start)
+    async with SlowWay(server.port).standing() as way:
+        room = await server.room({"shown": "print('')"})
+        link = (await server.invite(room)).replace(f":{server.port}/", f":{way.port}/")
+        candidate = await Person.join(server, link, "Cora")
+        tab = await Tab(candidate, await candidate.document(), port=server.port).open()
+        presses = []
+        for number in range(QUICK_TIMES):
+            edit(tab, number)
+            presses.append((source_digest(tab), asyncio.create_task(tab.run("shown"))))
+            await asyncio.sleep(DELAY_S / 10)
+        answers = [await press for _, press in presses]
+        assert [answer.status_code for answer in answers] == [202] * QUICK_TIMES
+        for (digest, _), answer in zip(presses, answers, strict=True):
+            record = await tab.ended(answer.json()["id"])
+            assert (record["state"], record["source_digest"]) == ("done", digest)
+        await tab.close()
+
+
 def source_digest(tab: Tab) -> str:
     return hashlib.sha256(str(tab.source("shown")).encode()).hexdigest()

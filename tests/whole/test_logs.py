@@ -65,7 +65,9 @@ class Stranger:
 
     async def _refused(self, method: str, url: str, **kwargs: Any) -> None:
         self.client.cookies.clear()
-        answer = await self.client.request(method, url, **kwargs)
+        # A server may close a connection after a refusal, while the next request is on its way.
+        headers = {"Connection": "close", **kwargs.pop("headers", {})}
+        answer = await self.client.request(method, url, headers=headers, **kwargs)
         refused = 400 <= answer.status_code < 500
         assert refused or "/login" in answer.headers.get("Location", ""), (url, answer.status_code)
 

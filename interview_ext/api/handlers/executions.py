@@ -35,6 +35,15 @@ class ExecutionHandler(ApiHandler):
         self.answer()
 
 
+class ExtendHandler(ApiHandler):
+    """``/rooms/{room}/executions/{run}/extend``"""
+
+    async def post(self, room: str, run: str) -> None:  # noqa: ARG002
+        wanted = self.body(schemas.MoreTime)
+        found = await self.services.executions.extend(self.actor, run, wanted.seconds)
+        self.answer(views.run(found))
+
+
 class InputHandler(ApiHandler):
     """``/rooms/{room}/executions/{run}/input``"""
 

@@ -87,7 +87,9 @@ function showPeople() {
       face.style.background = person.colour;
       note.className = 'soft';
       const where = person.you ? 'you' : person.present ? 'here' : 'not here yet';
-      note.textContent = `${ROLES[person.role]}, ${where}`;
+      const role = ROLES[person.role];
+      // Whoever is not named otherwise is called by their role: it is said once.
+      note.textContent = name === role ? where : `${role}, ${where}`;
       text.append(name, document.createElement('br'), note);
       item.append(face, text);
       return item;

@@ -125,6 +125,13 @@ export class Client {
     return this._send(`rooms/${id}/executions/${runId}`);
   }
 
+  extendRun(id: string, runId: string, seconds: number): Promise<Run> {
+    return this._send(`rooms/${id}/executions/${runId}/extend`, {
+      method: 'POST',
+      body: { seconds }
+    });
+  }
+
   answerInput(id: string, runId: string, value: string): Promise<void> {
     return this._send(`rooms/${id}/executions/${runId}/input`, {
       method: 'POST',

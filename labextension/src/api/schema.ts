@@ -92,6 +92,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/documents/{document}/at": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The document as it was at a position of its log */
+        get: operations["documentAt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/documents/{document}/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what, page by page */
+        get: operations["documentChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/documents/{document}/copy": {
         parameters: {
             query?: never;
@@ -101,6 +135,23 @@ export interface paths {
         };
         /** One's own copy of the notebook, as a file */
         get: operations["copyDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/documents/{document}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole of it in one answer: a line of JSON for the first state and each change */
+        get: operations["replayDocument"];
         put?: never;
         post?: never;
         delete?: never;
@@ -179,6 +230,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/executions/{run}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give the running cell more time */
+        post: operations["extendRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/executions/{run}/input": {
         parameters: {
             query?: never;
@@ -190,6 +258,40 @@ export interface paths {
         put?: never;
         /** Answer the run's pending input() */
         post: operations["answerInput"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The files that cells wrote; after the end those that were kept */
+        get: operations["listFiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of those files, as a download */
+        get: operations["getFile"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -393,7 +495,45 @@ export interface components {
          * @description What somebody in a room may ask the server to do.
          * @enum {string}
          */
-        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "timeline:read" | "copy:keep";
+        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "files:read" | "timeline:read" | "replay" | "copy:keep";
+        /**
+         * AddedStep
+         * @description A new cell, and its place among all.
+         */
+        AddedStep: {
+            cell: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "added";
+            position: number;
+        };
+        /**
+         * Change
+         * @description What one committed update did.
+         */
+        Change: {
+            /** Format: date-time */
+            at: string;
+            /** @description Id of the participant; null for the server, which writes outputs. */
+            by: string | null;
+            /** @description How the page says it came about, such as ``typed`` or ``paste``: reported, not observed. */
+            origin: string | null;
+            seq: number;
+            steps: (components["schemas"]["SourceStep"] | components["schemas"]["OutputsStep"] | components["schemas"]["FieldsStep"] | components["schemas"]["AddedStep"] | components["schemas"]["RemovedStep"] | components["schemas"]["OrderStep"] | components["schemas"]["MetadataStep"])[];
+        };
+        /**
+         * ChangeList
+         * @description Changes in the order of the log.
+         */
+        ChangeList: {
+            changes: components["schemas"]["Change"][];
+            /** @description Ask again with this as `after`; null when there are no more. */
+            next: number | null;
+        };
         /**
          * DataFile
          * @description A file that cells find under ``data/``.
@@ -413,6 +553,18 @@ export interface components {
             path: string;
             /** @description Whether the asking person may change it now. */
             writable: boolean;
+        };
+        /**
+         * DocumentState
+         * @description A document once its log had reached `seq`.
+         */
+        DocumentState: {
+            /** @description nbformat 4.5, or the text of a text document. */
+            content: {
+                [key: string]: unknown;
+            } | string;
+            document: string;
+            seq: number;
         };
         /**
          * DurableMessage
@@ -522,6 +674,40 @@ export interface components {
              * @enum {string}
              */
             type: "event";
+        };
+        /**
+         * FieldsStep
+         * @description Other fields of a cell that have changed, such as its execution count.
+         */
+        FieldsStep: {
+            cell: string;
+            fields: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "fields";
+        };
+        /**
+         * File
+         * Format: binary
+         * @description The bytes of a file; a model only so that the contract can name it.
+         */
+        File: string;
+        /**
+         * FileList
+         * @description The files of a room.
+         */
+        FileList: {
+            /** @description Whether there are no more than these. */
+            complete: boolean;
+            files: components["schemas"]["WorkFile"][];
+            /** @description Whether these are what was kept at the end, and no longer a kernel's. */
+            kept: boolean;
+            /** @description Files whose names cannot be shown, such as those with control characters. */
+            left_out: number;
         };
         /**
          * Hello
@@ -679,6 +865,27 @@ export interface components {
             role: components["schemas"]["Role"];
         };
         /**
+         * MetadataStep
+         * @description The notebook's metadata.
+         */
+        MetadataStep: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "metadata";
+            metadata: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * MoreTime
+         * @description How much longer the running cell may take.
+         */
+        MoreTime: {
+            seconds: number;
+        };
+        /**
          * NewChat
          * @description A line of chat.
          */
@@ -762,6 +969,33 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * OrderStep
+         * @description Cells stand in another order.
+         */
+        OrderStep: {
+            cells: string[];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "order";
+        };
+        /**
+         * OutputsStep
+         * @description All outputs that a cell has now, as nbformat has them.
+         */
+        OutputsStep: {
+            cell: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "outputs";
+            outputs: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
          * Participant
          * @description Somebody of the room, as its other people see them.
          */
@@ -826,6 +1060,23 @@ export interface components {
              */
             type: "pong";
         };
+        /**
+         * RemovedStep
+         * @description A cell is gone.
+         */
+        RemovedStep: {
+            cell: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "removed";
+        };
+        /**
+         * ReplayLine
+         * @description One line of a replay: the state it begins with, then each change.
+         */
+        ReplayLine: components["schemas"]["DocumentState"] | components["schemas"]["Change"];
         /**
          * Role
          * @description What a participant is in a room; `roles` says what each may do.
@@ -931,7 +1182,9 @@ export interface components {
             accepted_at: string;
             by: string;
             cell_id: string;
-            /** @description Why the kernel ended in mid-run. */
+            /** @description When that is over; null while it does not run, or its clock stands still. */
+            deadline_at: string | null;
+            /** @description Why the server or the kernel ended it. */
             death: string | null;
             document: string;
             ended_at: string | null;
@@ -942,6 +1195,8 @@ export interface components {
             source_digest: string;
             started_at: string | null;
             state: components["schemas"]["RunState"];
+            /** @description How long it may run, extensions included, in seconds. */
+            time_limit_s: number | null;
         };
         /**
          * RunList
@@ -1048,6 +1303,22 @@ export interface components {
             title: string;
         };
         /**
+         * SourceStep
+         * @description A text was replaced by another at one place; positions count Unicode code points.
+         */
+        SourceStep: {
+            /** @description Null in a text document. */
+            cell: string | null;
+            deleted: string;
+            inserted: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "source";
+            position: number;
+        };
+        /**
          * StateChange
          * @description Where to lead the room. ``ended`` with `in_s` starts a warning; ``live`` calls it off.
          */
@@ -1107,6 +1378,14 @@ export interface components {
              * @enum {string}
              */
             type: "waiting";
+        };
+        /**
+         * WorkFile
+         * @description A file that cells wrote; `path` is relative to the work folder.
+         */
+        WorkFile: {
+            path: string;
+            size_bytes: number;
         };
     };
     responses: {
@@ -1322,6 +1601,66 @@ export interface operations {
             "4XX": components["responses"]["Error"];
         };
     };
+    documentAt: {
+        parameters: {
+            query?: {
+                /** @description Position; 0 is the empty document */
+                seq?: number;
+            };
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentState"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    documentChanges: {
+        parameters: {
+            query?: {
+                /** @description Only changes with a greater `seq` */
+                after?: number;
+                /** @description None with a greater `seq` */
+                to?: number;
+                /** @description At most so many */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeList"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
     copyDocument: {
         parameters: {
             query?: never;
@@ -1341,6 +1680,31 @@ export interface operations {
                 };
                 content: {
                     "application/x-ipynb+json": components["schemas"]["Notebook"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    replayDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["ReplayLine"];
                 };
             };
             503: components["responses"]["Error"];
@@ -1493,6 +1857,35 @@ export interface operations {
             "4XX": components["responses"]["Error"];
         };
     };
+    extendRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoreTime"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
     answerInput: {
         parameters: {
             query?: never;
@@ -1515,6 +1908,55 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileList"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    getFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": components["schemas"]["File"];
+                };
             };
             503: components["responses"]["Error"];
             "4XX": components["responses"]["Error"];

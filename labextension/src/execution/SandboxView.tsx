@@ -5,17 +5,27 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import type { Sandbox } from '../api/types';
+import { clock } from '../rooms/countdown';
 import type { RoomModel } from '../rooms/model';
+import { lostRun, runningRun } from '../rooms/runs';
 import { megabytes, timeOfDay } from '../rooms/words';
-import { useAction } from '../ui/hooks';
+import { useAction, useNow } from '../ui/hooks';
 import { Button, Problem, Section } from '../ui/parts';
+
+/** Seconds that a host gives a running cell at a press. */
+const MORE_S = 120;
+/** Milliseconds before the end of its time at which a cell's countdown stands out. */
+const SOON_MS = 30_000;
 
 interface Props {
   model: RoomModel;
   trans: TranslationBundle;
+  /** Runs the cells above the one in which the kernel ended. */
+  runAbove: () => Promise<void>;
 }
 
-export function SandboxView({ model, trans }: Props): React.ReactElement | null {
+export function SandboxView(props: Props): React.ReactElement | null {
+  const { model, trans, runAbove } = props;
   const [act, { busy, error }] = useAction();
   const sandbox = model.sandbox;
   if (['ended', 'archived'].includes(model.room?.state ?? '')) {
@@ -33,11 +43,16 @@ export function SandboxView({ model, trans }: Props): React.ReactElement | null 
   }
   const running = sandbox.state === 'ready' || sandbox.state === 'busy';
   const state = sandbox.state === 'ready' && model.busy ? 'busy' : sandbox.state;
+  const frozen = running && model.room?.state === 'paused';
   return (
     <Section title={trans.__('Sandbox')} className="jp-Interview-Sandbox">
       <div className="jp-Interview-Sandbox-state">
-        <span className="jp-Interview-Dot" data-state={state} aria-hidden="true" />
-        {stateText(state, trans)}
+        <span
+          className="jp-Interview-Dot"
+          data-state={frozen ? 'frozen' : state}
+          aria-hidden="true"
+        />
+        {frozen ? trans.__('Frozen') : stateText(state, trans)}
         <span className="jp-Interview-Sandbox-kind">
           {trans.__('container, no network')}
         </span>
@@ -46,14 +61,29 @@ export function SandboxView({ model, trans }: Props): React.ReactElement | null 
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
       {running && <Usage sandbox={sandbox} trans={trans} />}
+      <Limits sandbox={sandbox} trans={trans} />
+      <TimeLeft model={model} trans={trans} />
       {sandbox.death && (
         <p className="jp-Interview-Sandbox-death" role="status">
           {trans.__(
-            'Ended at %1: %2. Run the cells above again.',
+            'Ended at %1: %2. All variables are gone.',
             timeOfDay(Date.parse(sandbox.death.at)),
             (sandbox.death.detail || sandbox.death.reason).replace(/\.$/, '')
           )}
         </p>
+      )}
+      {model.may('run') && lostRun(model.runs) !== null && (
+        <div className="jp-Interview-Buttons">
+          <Button
+            kind="accept"
+            disabled={busy}
+            onClick={() => {
+              act(runAbove);
+            }}
+          >
+            {trans.__('Run the cells above again')}
+          </Button>
+        </div>
       )}
       {model.may('run') && sandbox.engine.available && (
         <div className="jp-Interview-Buttons">
@@ -81,6 +111,37 @@ export function SandboxView({ model, trans }: Props): React.ReactElement | null 
       )}
       {error && <Problem text={error} />}
     </Section>
+  );
+}
+
+/** How long the running cell may still run; whoever leads gives it more. */
+function TimeLeft(props: {
+  model: RoomModel;
+  trans: TranslationBundle;
+}): React.ReactElement | null {
+  const { model, trans } = props;
+  useNow();
+  const [act, { busy, error }] = useAction();
+  const run = runningRun(model.runs);
+  if (!run?.deadline_at) {
+    return null;
+  }
+  const left = Math.max(0, Date.parse(run.deadline_at) - model.now);
+  return (
+    <div className="jp-Interview-TimeLeft" data-soon={left < SOON_MS}>
+      <span>{trans.__('The running cell has %1 left', clock(left))}</span>
+      {model.may('room:manage') && (
+        <Button
+          disabled={busy}
+          onClick={() => {
+            act(() => model.extendRun(run.id, MORE_S));
+          }}
+        >
+          {trans.__('2 more minutes')}
+        </Button>
+      )}
+      {error && <Problem text={error} />}
+    </div>
   );
 }
 
@@ -135,6 +196,43 @@ function Usage(props: {
         {trans.__('%1% of %2 CPU', Math.round(100 * cpu), limits.cpus)}
       </dd>
     </dl>
+  );
+}
+
+/** What a cell can count on, and what it cannot have. */
+function Limits(props: {
+  sandbox: Sandbox;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { sandbox, trans } = props;
+  const { limits } = sandbox;
+  const rows: [string, string][] = [
+    [trans.__('Memory'), megabytes(limits.memory_bytes)],
+    [trans.__('Processor'), trans.__('%1 CPU', limits.cpus)],
+    [trans.__('Processes'), String(limits.pids)]
+  ];
+  if (limits.work_bytes !== undefined) {
+    rows.push([trans.__('Files'), megabytes(limits.work_bytes)]);
+  }
+  if (limits.run_s !== undefined) {
+    rows.push([trans.__('Time per cell'), clock(1000 * limits.run_s)]);
+  }
+  rows.push([
+    trans.__('Network'),
+    trans.__('none; packages are chosen by the host beforehand')
+  ]);
+  return (
+    <details className="jp-Interview-Limits">
+      <summary>{trans.__('Limits')}</summary>
+      <dl>
+        {rows.map(([name, value]) => (
+          <React.Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </React.Fragment>
+        ))}
+      </dl>
+    </details>
   );
 }
 

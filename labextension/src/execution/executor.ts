@@ -42,11 +42,6 @@ export class RoomExecutor implements INotebookCellExecutor {
     return this._refused;
   }
 
-  /** Emits when a run was cut short by the kernel's end. */
-  get died(): ISignal<this, Run> {
-    return this._died;
-  }
-
   async runCell(options: INotebookCellExecutor.IRunCellOptions): Promise<boolean> {
     const { cell, onCellExecuted } = options;
     if (cell.model.type === 'markdown') {
@@ -125,9 +120,6 @@ export class RoomExecutor implements INotebookCellExecutor {
       return true;
     }
     this._failures++;
-    if (run.state === 'died') {
-      this._died.emit(run);
-    }
     if (cell.isDisposed || run.state === 'cleared' || run.state === 'interrupted') {
       onCellExecuted({ cell, success: false });
       return false;
@@ -138,7 +130,6 @@ export class RoomExecutor implements INotebookCellExecutor {
   }
 
   private readonly _refused = new Signal<this, Refusal>(this);
-  private readonly _died = new Signal<this, Run>(this);
   private _last: Promise<void> = Promise.resolve();
   private _failures = 0;
 }

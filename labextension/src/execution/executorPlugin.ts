@@ -4,7 +4,6 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { Notification } from '@jupyterlab/apputils';
 import type { Cell } from '@jupyterlab/cells';
 import { INotebookCellExecutor, NotebookPanel } from '@jupyterlab/notebook';
-import { ITranslator } from '@jupyterlab/translation';
 import type { Widget } from '@lumino/widgets';
 
 import { IAnnouncer, IRoom } from '../tokens';
@@ -14,15 +13,13 @@ export const executorPlugin: JupyterFrontEndPlugin<INotebookCellExecutor> = {
   id: 'jupyter-interview-rooms:executor',
   description: 'Runs the cells of an interview on the server.',
   autoStart: true,
-  requires: [IRoom, IAnnouncer, ITranslator],
+  requires: [IRoom, IAnnouncer],
   provides: INotebookCellExecutor,
   activate: (
     _: JupyterFrontEnd,
     room: IRoom,
-    announcer: IAnnouncer,
-    translator: ITranslator
+    announcer: IAnnouncer
   ): INotebookCellExecutor => {
-    const trans = translator.load('jupyter_interview_rooms');
     const executor = new RoomExecutor(room, cell => documentOf(room, cell));
     let shown = '';
     const show = (text: string): void => {
@@ -33,14 +30,6 @@ export const executorPlugin: JupyterFrontEndPlugin<INotebookCellExecutor> = {
     };
     executor.refused.connect((_sender, { error }) => {
       show(error.text);
-    });
-    executor.died.connect((_sender, run) => {
-      show(
-        trans.__(
-          'The kernel ended while the cell was running: %1. The notebook is intact; run the cells above again.',
-          run.death ?? trans.__('unknown reason')
-        )
-      );
     });
     return executor;
   }

@@ -62,7 +62,9 @@ export function notice(
     return {
       kind: 'info',
       text: model.may('document:write')
-        ? trans.__('The interview is paused: the candidate can read, not edit or run.')
+        ? trans.__(
+            'The interview is paused: the candidate can read, not edit; the sandbox is frozen, and nobody can run cells.'
+          )
         : trans.__(
             'The interview is paused. You can read; editing and running go on when it is resumed.'
           )

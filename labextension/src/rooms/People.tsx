@@ -29,10 +29,12 @@ export function Waiting({ model, trans }: Props): React.ReactElement | null {
           <li key={person.id} className="jp-Interview-Person">
             <PersonName person={person} trans={trans} />
             <span className="jp-Interview-Person-role">
-              {roleName(person.role, trans)}
-              {person.waiting_since &&
-                ` · ${trans.__('since %1', timeOfDay(Date.parse(person.waiting_since)))}`}
-              {!person.present && ` · ${trans.__('away')}`}
+              {about(
+                person,
+                trans,
+                person.waiting_since &&
+                  trans.__('since %1', timeOfDay(Date.parse(person.waiting_since)))
+              )}
             </span>
             <span className="jp-Interview-Buttons">
               <Button
@@ -79,15 +81,24 @@ export function People({ model, trans }: Props): React.ReactElement {
             className={`jp-Interview-Person ${person.present ? '' : 'jp-mod-away'}`}
           >
             <PersonName person={person} trans={trans} />
-            <span className="jp-Interview-Person-role">
-              {roleName(person.role, trans)}
-              {!person.present && ` · ${trans.__('away')}`}
-            </span>
+            <span className="jp-Interview-Person-role">{about(person, trans)}</span>
           </li>
         ))}
       </ul>
     </Section>
   );
+}
+
+/** What stands beside a name. Whoever is called by their role has it said once. */
+function about(
+  person: Person,
+  trans: TranslationBundle,
+  since?: string | null
+): string {
+  const role = roleName(person.role, trans);
+  return [role !== person.name && role, since, !person.present && trans.__('away')]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 function PersonName(props: {

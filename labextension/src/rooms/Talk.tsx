@@ -69,7 +69,7 @@ export function Chat({ model, trans }: Props): React.ReactElement | null {
             className="jp-mod-styled"
             maxLength={MAX_MESSAGE}
             value={text}
-            placeholder={trans.__('Message to everybody')}
+            placeholder={trans.__('To everybody')}
             aria-label={trans.__('Message to everybody')}
             onChange={event => {
               setText(event.target.value);

@@ -43,6 +43,7 @@ export interface RoomApi {
   timeline(id: string, after?: number): Promise<TimelineEvent[]>;
   submitRun(id: string, run: NewRun): Promise<Run>;
   run(id: string, runId: string): Promise<Run>;
+  extendRun(id: string, runId: string, seconds: number): Promise<Run>;
   answerInput(id: string, runId: string, value: string): Promise<void>;
   sandbox(id: string): Promise<Sandbox>;
   restartSandbox(id: string): Promise<void>;
@@ -179,10 +180,15 @@ export class RoomModel implements IDisposable {
 
   /** Whether a cell runs or waits to run. */
   get busy(): boolean {
-    return [...this._runs.values()].some(run => !ENDED_RUNS.has(run.state));
+    return this.runs.some(run => !ENDED_RUNS.has(run.state));
   }
 
-  /** The last run of each cell, by cell id. */
+  /** The last run of each cell. */
+  get runs(): readonly Run[] {
+    return [...this._runs.values()];
+  }
+
+  /** The last run of a cell. */
   run(cellId: string): Run | null {
     return this._runs.get(cellId) ?? null;
   }
@@ -247,6 +253,12 @@ export class RoomModel implements IDisposable {
 
   interruptKernel(): Promise<void> {
     return this._api.interruptSandbox(this.id);
+  }
+
+  /** Give a running cell more time. */
+  async extendRun(runId: string, seconds: number): Promise<void> {
+    this._setRun(await this._api.extendRun(this.id, runId, seconds));
+    this._changed.emit();
   }
 
   async answerInput(runId: string, value: string): Promise<void> {

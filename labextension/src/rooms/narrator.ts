@@ -92,7 +92,11 @@ export class Narrator implements IDisposable {
         );
         break;
       case 'interrupted':
-        this._say(this._trans.__('The cell was interrupted.'));
+        this._say(
+          run.death === null
+            ? this._trans.__('The cell was interrupted.')
+            : this._trans.__('The cell was interrupted: %1', run.death)
+        );
         break;
       case 'died':
         this._say(this._trans.__('The kernel ended: %1', run.death ?? ''), true);

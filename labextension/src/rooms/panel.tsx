@@ -17,12 +17,18 @@ import { Notes } from './Notes';
 import { People, Waiting } from './People';
 import { Chat, Record } from './Talk';
 
+/** What the panel has the rest of the page do. */
+export interface Deeds {
+  openNotes: (path: string) => Promise<void>;
+  runAbove: () => Promise<void>;
+}
+
 export class RoomPanel extends ReactWidget {
   constructor(
     private readonly _model: RoomModel,
     private readonly _saved: SavedModel,
     private readonly _trans: TranslationBundle,
-    private readonly _openNotes: (path: string) => Promise<void>
+    private readonly _deeds: Deeds
   ) {
     super();
     this.id = 'jp-Interview-room-panel';
@@ -39,7 +45,7 @@ export class RoomPanel extends ReactWidget {
         model={this._model}
         saved={this._saved}
         trans={this._trans}
-        openNotes={this._openNotes}
+        deeds={this._deeds}
       />
     );
   }
@@ -49,9 +55,9 @@ function Content(props: {
   model: RoomModel;
   saved: SavedModel;
   trans: TranslationBundle;
-  openNotes: (path: string) => Promise<void>;
+  deeds: Deeds;
 }): React.ReactElement {
-  const { model, saved, trans, openNotes } = props;
+  const { model, saved, trans, deeds } = props;
   useSignal(model.changed);
   if (model.room === null) {
     return <p className="jp-Interview-Empty">{trans.__('Connecting…')}</p>;
@@ -69,8 +75,8 @@ function Content(props: {
       <Elsewhere model={model} trans={trans} />
       <InputView model={model} trans={trans} />
       <People model={model} trans={trans} />
-      <SandboxView model={model} trans={trans} />
-      <Notes model={model} trans={trans} open={openNotes} />
+      <SandboxView model={model} trans={trans} runAbove={deeds.runAbove} />
+      <Notes model={model} trans={trans} open={deeds.openNotes} />
       <Chat model={model} trans={trans} />
       <Record model={model} trans={trans} />
     </>

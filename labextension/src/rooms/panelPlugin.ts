@@ -8,6 +8,7 @@ import { ITranslator } from '@jupyterlab/translation';
 import type { Widget } from '@lumino/widgets';
 
 import { ApiError } from '../api/errors';
+import { RUN_ABOVE } from '../execution/againPlugin';
 import { IAnnouncer, IRoom, ISaved } from '../tokens';
 import { Banner } from './Banner';
 import { RoomPanel } from './panel';
@@ -49,7 +50,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       }
       shell.activateById(notes.id);
     };
-    const panel = new RoomPanel(room, saved, trans, openNotes);
+    const panel = new RoomPanel(room, saved, trans, {
+      openNotes,
+      runAbove: async () => {
+        await app.commands.execute(RUN_ABOVE);
+      }
+    });
     shell.add(panel, 'right', { rank: 1 });
     const endUrl = URLExt.join(PageConfig.getBaseUrl(), 'end');
     shell.add(new Banner(room, trans, endUrl), 'header', { rank: 1 });

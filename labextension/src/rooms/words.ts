@@ -108,8 +108,12 @@ export function eventText(
       return trans.__('A cell began to run');
     case 'run.ended':
       return trans.__('A cell ended: %1', field('state'));
+    case 'run.extended':
+      return trans.__('%1 gave a cell %2 s more', who, field('seconds'));
     case 'sandbox.ended':
       return trans.__('The kernel ended: %1', field('reason'));
+    case 'files.kept':
+      return trans.__('The files that cells wrote were kept');
     case 'access.refused':
       return trans.__('Refused to %1: %2', who, field('what'));
     default:

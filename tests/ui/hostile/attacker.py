@@ -18,6 +18,9 @@ class Attacker(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self._received: list[str] = []
+        self._connections = 0
+        self._asked = 0
+        self._arrived = threading.Event()
         self._datagrams = socket.socket(type=socket.SOCK_DGRAM)
         self._datagrams.bind(self.server_address)
         self._datagrams.setblocking(False)
@@ -28,15 +31,28 @@ class Attacker(ThreadingHTTPServer):
 
     @property
     def received(self) -> list[str]:
-        """What has come so far: requests, other bytes, datagrams.
-
-        A bare connection does not count: a browser may open one to a place before the page's
-        policy refuses to go there.
-        """
+        """What has come so far: requests, other bytes, datagrams; not `bare` connections."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self.note(f"a datagram of {len(self._datagrams.recv(2048))} bytes")
         return [*self._received]
+
+    @property
+    def bare(self) -> int:
+        """Connections by TCP so far on which nothing has been sent."""
+        return self._connections - self._asked
+
+    def wait_for_connection(self, seconds: float) -> bool:
+        """Wait until somebody connects; return whether somebody did."""
+        return self._arrived.wait(seconds)
+
+    def connected(self) -> None:
+        self._connections += 1
+        self._arrived.set()
+
+    def asked(self, line: str) -> None:
+        self._asked += 1
+        self.note(line)
 
     def note(self, what: str) -> None:
         self._received.append(what)
@@ -50,8 +66,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: Attacker
     raw_requestline: bytes
 
+    def setup(self) -> None:
+        self.server.connected()
+        super().setup()
+
     def parse_request(self) -> bool:
-        self.server.note(self.raw_requestline.decode("latin-1").strip())
+        self.server.asked(self.raw_requestline.decode("latin-1").strip())
         return super().parse_request()
 
     def _take(self) -> None:

@@ -641,3 +641,24 @@ for module in ('ATTACKER/comm.js', 'DOOR/files/data/comm.js'):
 ]
 
 ATTACKS: Sequence[Attack] = [*HTML, *MIME, *MARKDOWN, *LATEX, *VEGA_CHARTS, *WIDGETS]
+
+BARE = {
+    "iframe": ("<iframe src='ATTACKER/f'></iframe>", True),
+    "iframe in a frame": ("<script></script><iframe src='ATTACKER/f'></iframe>", True),
+    "location": ("<script>location = 'ATTACKER/l'</script>", True),
+    "refresh": ("<script></script><meta http-equiv=refresh content='0;url=ATTACKER/r'>", True),
+    "top": ("<script></script><a class=go href='ATTACKER/t' target=_top>go</a>", False),
+    "blank": ("<script></script><a class=go href='ATTACKER/t' target=_blank>go</a>", False),
+    "prefetch": ("<script></script><link rel=prefetch href='ATTACKER/p'>", False),
+    "speculation": (
+        (
+            "<script>const rules = document.createElement('script');"
+            "rules.type = 'speculationrules';"
+            "rules.textContent = JSON.stringify({prefetch: [{source: 'list', urls: ['ATTACKER/s'],"
+            "eagerness: 'immediate'}], prerender: [{source: 'list', urls: ['ATTACKER/t'],"
+            "eagerness: 'immediate'}]}); document.head.append(rules)</script>"
+        ),
+        False,
+    ),
+}
+"""Output that names a place, and whether the browser opens a connection to it, without a byte."""

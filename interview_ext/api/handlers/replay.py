@@ -1,0 +1,122 @@
+"""Earlier states of a document, and who changed what."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from interview_ext.api import replay
+from interview_ext.api.base import ApiHandler
+from interview_ext.api.services import History
+from interview_ext.errors import NotFound
+from interview_ext.rooms.model import Document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """One document's past, as far as somebody may see it.
+
+    Attributes
+    ----------
+    begin:
+        Position in the log of the first state they may see.
+    seats:
+        By seat, the participant.
+    """
+
+    document: Document
+    history: History
+    begin: int
+    seats: dict[str, str]
+
+    @property
+    def notebook(self) -> bool:
+        return self.document.kind == "notebook"
+
+    async def state(self, seq: int) -> replay.DocumentState:
+        """Return the document as of `seq`; `NotFound` if there is no such state for them."""
+        if not self.begin <= seq <= await self.history.last_seq():
+            raise NotFound("There is no such state of this document for you.")
+        content = await self.history.at(seq, notebook=self.notebook)
+        return replay.DocumentState(document=self.document.id, seq=seq, content=content)
+
+    def change(self, found: Any) -> replay.Change:
+        """Return a change with who made it."""
+        return replay.Change.model_validate(
+            {
+                "seq": found.seq,
+                "at": found.at,
+                "by": None if found.seat is None else self.seats.get(found.seat),
+                "origin": found.origin,
+                "steps": found.steps,
+            }
+        )
+
+
+class ReplayBase(ApiHandler):
+    """What the three have in common."""
+
+    async def past(self, document_id: str) -> Past:
+        """Return a document's past; `NotFound` if there is none for the actor."""
+        document, since = await self.services.rooms.replayable(self.actor, document_id)
+        history = self.services.documents.history(document)
+        seats = await self.services.store.list_seats(document.room_id)
+        return Past(
+            document=document,
+            history=history,
+            begin=0 if since is None else await history.seq_at(since),
+            seats={seat.id: seat.participant_id for seat in seats},
+        )
+
+
+class AtHandler(ReplayBase):
+    """``/rooms/{room}/documents/{document}/at``"""
+
+    async def get(self, room: str, document: str) -> None:  # noqa: ARG002
+        (query,) = self.operations["GET"].query
+        past = await self.past(document)
+        self.answer(await past.state(self.query(query)))
+
+
+class ChangesHandler(ReplayBase):
+    """``/rooms/{room}/documents/{document}/changes``"""
+
+    async def get(self, room: str, document: str) -> None:  # noqa: ARG002
+        given = {query.name: self.query(query) for query in self.operations["GET"].query}
+        past = await self.past(document)
+        limit = given["limit"]
+        found: list[Any] = []
+        after = max(given["after"], past.begin)
+        async with aclosing(
+            past.history.changes(after=after, to=given["to"], notebook=past.notebook)
+        ) as pages:
+            async for page in pages:
+                found += page
+                if len(found) > limit:
+                    break
+        self.answer(
+            replay.ChangeList(
+                changes=tuple(past.change(change) for change in found[:limit]),
+                next=found[limit - 1].seq if len(found) > limit else None,
+            )
+        )
+
+
+class ReplayHandler(ReplayBase):
+    """``/rooms/{room}/documents/{document}/replay``"""
+
+    async def get(self, room: str, document: str) -> None:  # noqa: ARG002
+        past = await self.past(document)
+        first = await past.state(past.begin)
+        self.set_header("Content-Type", self.operations["GET"].media_type)
+        self.set_header("Cache-Control", "no-store")
+        self.write(first.model_dump_json() + "\n")
+        async with aclosing(
+            past.history.changes(after=past.begin, to=None, notebook=past.notebook)
+        ) as pages:
+            async for page in pages:
+                for change in page:
+                    self.write(past.change(change).model_dump_json() + "\n")
+                await self.flush()  # waits for a slow reader, so nothing piles up here
+        self.finish()

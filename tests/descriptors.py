@@ -1,0 +1,28 @@
+"""Open descriptors of this process, and which of them are new."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections import Counter
+from pathlib import Path
+
+
+def descriptors() -> Counter[str]:
+    """What each open descriptor is; sockets and pipes by their inode."""
+    found: Counter[str] = Counter()
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # that of the listing itself
+            found[str(path.readlink())] += 1
+    return found
+
+
+def left_since(before: Counter[str]) -> list[str]:
+    """What is open now beyond what was, once nobody can use what is garbage.
+
+    One that took the place of another that is gone counts as none: libraries open theirs anew.
+    """
+    gc.collect()
+    now = descriptors()
+    more = now.total() - before.total()
+    return sorted((now - before).elements()) if more > 0 else []
