@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from pathlib import Path
 
 import httpx
 import pytest
 
-from interview_ext.door.assets import PAGES_DIR
+from interview_ext.door.assets import PAGES_DIR, LabFiles
+from interview_ext.door.page import EXTENSIONS, room_extensions
 from interview_ext.rooms.model import RoomState
 from tests.server.conftest import TOKEN, Person, Server
 
@@ -101,6 +103,21 @@ async def test_jupyterlab_is_told_of_the_room_and_nothing_else(server: Server) -
     assert [d["path"] for d in mine["documents"]] == ["interview.ipynb"]
     theirs = json.loads(str(page_data(await host.get("lab"))["interviewRoom"]))
     assert {d["path"] for d in theirs["documents"]} == {"interview.ipynb", "notes.md"}
+
+
+async def test_what_a_host_has_installed_is_loaded_only_if_it_is_configured(tmp_path: Path) -> None:
+    installed = LabFiles.installed()
+    for name in ("jupyterlab-plotly", "something-else"):
+        (tmp_path / name).mkdir()
+        manifest = {"name": name, "jupyterlab": {"_build": {"load": "static/remoteEntry.1.js"}}}
+        (tmp_path / name / "package.json").write_text(json.dumps(manifest))
+    lab = LabFiles(app_dir=installed.app_dir, extension_dirs=(tmp_path, *installed.extension_dirs))
+    names = [extension.name for extension in room_extensions(lab, [])]
+    assert names == [name for name in EXTENSIONS if installed.extension(name)]
+    assert "@jupyter/docprovider-extension" in names
+    assert not {"jupyterlab-plotly", "something-else"} & set(names)
+    configured = [extension.name for extension in room_extensions(lab, ["jupyterlab-plotly"])]
+    assert configured == [*names, "jupyterlab-plotly"]
 
 
 async def test_every_plugin_that_is_switched_off_is_one_of_jupyterlabs(server: Server) -> None:

@@ -52,7 +52,7 @@ class Lab:
 
     folder: Path
     ours: bool
-    token: str = field(default_factory=lambda: secrets.token_hex(24))
+    token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     port: int = field(default_factory=_free_port)
     _process: subprocess.Popen[bytes] | None = None
 

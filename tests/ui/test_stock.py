@@ -161,12 +161,13 @@ def test_an_own_notebook_is_shared_by_stock_collaboration(
     labs: Labs, new_page: Callable[..., Page]
 ) -> None:
     lab = labs.with_us
-    pages = [new_page(), new_page()]
-    for page in pages:
+    pages = [first, second] = [new_page(), new_page()]
+    for page in pages:  # one after the other: stock pages that open at once start a kernel each
         page.goto(f"{lab.url}lab/tree/{NOTEBOOK}?token={lab.token}")
-    for page in pages:
         expect(page.locator(".jp-CodeCell")).to_have_count(1)
-    first, second = pages
+        expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute(
+            "data-status", "idle"
+        )
     code_cell(first, 0).click()
     first.keyboard.type("print('product', 6 * 7)")
     expect(code_cell(second, 0)).to_have_text("print('product', 6 * 7)")
@@ -178,8 +179,8 @@ def test_an_own_notebook_is_shared_by_stock_collaboration(
     first.keyboard.press("Shift+Enter")
     for page in pages:
         expect(outputs(page, 0)).to_have_text("product 42")
-    # Two, when both pages ask for the notebook's session at the same moment: stock's own race.
-    assert {kernel["name"] for kernel in lab.get("api/kernels").json()} == {"python3"}
+    kernels = lab.get("api/kernels").json()
+    assert [kernel["name"] for kernel in kernels] == ["python3"]
     saved = wait_until_saved(first, lab)
     assert saved["source"] == "print('product', 6 * 7)  # seen"
     assert saved["execution_count"] == 1
