@@ -1,6 +1,6 @@
 #!/bin/bash
-# All tests: Jest, then one run of pytest over its folders, in an order in which a basic fault
-# shows first. pytest's closing line comes last, and stays in .cache/closing-line.
+# All tests: Jest, then one run of pytest over its folders, two files at a time, in an order in
+# which a basic fault shows first. pytest's closing line comes last, and stays in .cache/closing-line.
 # Arguments go to pytest. `make test` calls this with the services running.
 set -u -o pipefail
 cd "$(dirname -- "$0")/.."
@@ -24,7 +24,7 @@ for name in unit contract architecture server sandbox execution collab media hub
     [ ! -d "tests/$name" ] || folders+=("tests/$name")
 done
 echo "--- pytest ${folders[*]}"
-python -m pytest "${folders[@]}" "$@" </dev/null | tee .cache/pytest.log || status=$?
+python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${folders[@]}" "$@" </dev/null | tee .cache/pytest.log || status=$?
 [ -z "$images" ] || wait "$images"
 
 tail -n 1 .cache/pytest.log >.cache/closing-line

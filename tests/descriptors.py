@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -26,3 +28,14 @@ def left_since(before: Counter[str]) -> list[str]:
     now = descriptors()
     more = now.total() - before.total()
     return sorted((now - before).elements()) if more > 0 else []
+
+
+async def back_to(before: Counter[str], patience_s: float) -> None:
+    """Wait until no more is open than before; what still is after `patience_s` is a leak.
+
+    The far end of a connection that has just been closed learns of it in a later round of the loop.
+    """
+    deadline = time.monotonic() + patience_s
+    while left := left_since(before):
+        assert time.monotonic() < deadline, f"descriptors are left: {left}"
+        await asyncio.sleep(0.1)

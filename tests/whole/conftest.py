@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.descriptors import descriptors, left_since
+from tests.descriptors import back_to, descriptors
 from tests.whole.server import Server
 
 MakeServer = Callable[..., Server]
+PATIENCE_S = 20
 OWN_FAULT = re.compile(r'File "[^"]*/interview_ext/.*')
 """A line of a traceback that leads through this package."""
 
@@ -47,4 +48,4 @@ async def make_server(sandbox_image: None, folder: Path) -> AsyncIterator[MakeSe
         assert not (own := OWN_FAULT.findall(server.log)), own
         assert server.containers() == set(), "containers are left"
         assert server.temporary() == [], "temporary files are left"
-    assert left_since(before) == [], "descriptors are left"
+    await back_to(before, PATIENCE_S)
