@@ -1,4 +1,5 @@
-"""Tables of the documentation that the code itself gives: settings, roles, limits, HTTP API.
+"""Tables of the documentation that the code itself gives: settings, roles, limits, HTTP API, and
+the hostile programs of the tests.
 
     python -m scripts.reference            says which files are stale; exit status 1 if any is
     python -m scripts.reference --write    brings them up to date
@@ -25,6 +26,7 @@ from interview_ext.api.operations import OPERATIONS
 from interview_ext.rooms.model import Role, RoomState
 from interview_ext.rooms.roles import TABLE, Action
 from interview_ext.sandbox.profiles import Limits
+from tests.sandbox.hostile import report
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -130,11 +132,17 @@ def http_api() -> str:
     return _table(["method", "path", "what it does", "where", "action asked for"], rows)
 
 
+def hostile_programs() -> str:
+    """Every hostile program of the tests, and what has to come of it."""
+    return _table(["program", "kind", "what it tries", "what comes of it"], report.documented())
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "settings": settings,
     "roles": roles,
     "limits": limits,
     "http-api": http_api,
+    "hostile-programs": hostile_programs,
 }
 
 

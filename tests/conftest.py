@@ -80,3 +80,20 @@ def chromium() -> str:
     if path is None:
         pytest.skip("there is no chromium (make services)")
     return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the hostile programs tried and what came of it, if any ran."""
+    from tests.sandbox.hostile import report
+
+    reports = [
+        each
+        for outcome in ("passed", "failed")
+        for each in terminalreporter.stats.get(outcome, [])
+        if isinstance(each, pytest.TestReport)
+    ]
+    lines = list(report.printed(reports))
+    if lines:
+        terminalreporter.section("hostile programs")
+        for line in lines:
+            terminalreporter.write_line(line)

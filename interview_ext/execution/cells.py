@@ -126,8 +126,9 @@ class CellOutputs:
         Bytes this has put into the document, what was replaced since included.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, run_id: str = "") -> None:
         self.cell = cell
+        self.run_id = run_id
         self.model = OutputList()
         self.written = 0
         self._mirror: list[_Written] = []
@@ -169,7 +170,7 @@ class CellOutputs:
         rest = [item for item in items if id(item) not in known]
         if last is not None and last.is_behind() and last.output in items:
             rest.insert(0, last.continued())
-        items[:] = rest
+        self.model.keep(rest)
         self._mirror.clear()
         if len(outputs):
             del outputs[0 : len(outputs)]

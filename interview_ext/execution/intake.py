@@ -36,6 +36,8 @@ class Intake:
         Tells everybody in the room.
     time_limit:
         The clock of the running cell; it stands still while the cell asks for input.
+    on_flood:
+        Told of a run that puts out more than a cell can show.
 
     Attributes
     ----------
@@ -44,13 +46,19 @@ class Intake:
     """
 
     def __init__(
-        self, kernel: RoomKernel, *, publish: Callable[[Message], None], time_limit: TimeLimit
+        self,
+        kernel: RoomKernel,
+        *,
+        publish: Callable[[Message], None],
+        on_flood: Callable[[Item], None],
+        time_limit: TimeLimit,
     ) -> None:
         self.current: Item | None = None
         self._kernel = kernel
         self._publish = publish
         self._time = time_limit
-        self._outputs = RoomOutputs(on_batch=self._flush_pages)
+        self._on_flood = on_flood
+        self._outputs = RoomOutputs(on_batch=self._flush_pages, on_full=self._full)
         self._widgets = self._new_widgets()
 
     def start(self) -> None:
@@ -74,7 +82,7 @@ class Intake:
 
     def remark(self, item: Item, text: str) -> None:
         """Say something beside the cell's own output."""
-        self._outputs.write(item.run.id, "stderr", text)
+        self._outputs.note(item.run.id, text)
 
     def finish(self, item: Item) -> str | None:
         """Write the last outputs and set the count; return the digest of all of them."""
@@ -166,10 +174,18 @@ class Intake:
             if run is not None and content.get("execution_state") == "idle":
                 run.idle.set()
         elif self._outputs.knows(parent):
-            if self._widgets.capture(parent, kind, content):
+            place = self._widgets.capture(parent, kind, content)
+            if place is not None:
                 self._outputs.wake()
+                if place.full:
+                    self._full(parent)
             else:
                 self._outputs.feed(parent, kind, content)
+
+    def _full(self, run_id: str) -> None:
+        """A place has reached its bound: what the run still puts out, nobody will see."""
+        if self.current is not None and self.current.run.id == run_id:
+            self._on_flood(self.current)
 
     def _ask(self, item: Item, message: Incoming) -> None:
         prompt = message.content.get("prompt")

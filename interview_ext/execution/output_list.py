@@ -20,11 +20,13 @@ MAX_OUTPUTS = 1000
 """Outputs of one cell; JupyterLab shows the first 50 and asks before showing more."""
 MAX_DISPLAY_IDS = 10_000
 """Display ids remembered for one kernel; the longest unused goes first."""
+MAX_PLACES = 20
+"""Outputs of one display id that an update changes, the newest: each update changes all."""
+SLICE = 16 * 1024
+"""Characters of a stream taken in before the bound is looked at: cursor moves can make a row of
+1000 columns out of six characters."""
 
-NOTICE = (
-    "\n[Output stopped here: this cell has shown all that fits, about 8 MB or 1000 parts. "
-    "It goes on running.]\n"
-)
+NOTICE = "\n[Output stopped here: this cell has shown all that fits, about 8 MB or 1000 parts.]\n"
 
 SHOWN = frozenset({"stream", "display_data", "execute_result", "error"})
 """Message types that become an output."""
@@ -37,13 +39,15 @@ class Stream:
         self.name = name
         self.text = StreamText()
         self.version = 0
+        self._size = 0
 
     def feed(self, text: str) -> None:
         self.text.feed(text)
         self.version += 1
+        self._size = self.text.size()
 
     def size(self) -> int:
-        return self.text.size()
+        return self._size
 
     def as_json(self) -> dict[str, Any]:
         return {"output_type": "stream", "name": self.name, "text": self.text.text()}
@@ -84,6 +88,7 @@ class OutputList:
     items: list[Output] = field(default_factory=list)
     full: bool = False
     _clear_next: bool = False
+    _size: int = 0
 
     def apply(self, msg_type: str, content: dict[str, Any]) -> Output | None:
         """Apply one iopub message; return the output it made or changed, if any."""
@@ -105,24 +110,49 @@ class OutputList:
         name = name if name in ("stdout", "stderr") else "stdout"
         if self.full or not text:
             return None
-        room = MAX_HELD - self.size()
-        if room <= 0 or not isinstance(stream := self._stream(name), Stream):
+        if self._size >= MAX_HELD or not isinstance(stream := self._stream(name), Stream):
             self._stop()
             return None
-        stream.feed(text[:room])
-        if len(text) > room:
+        for at in range(0, len(text), SLICE):
+            room = MAX_HELD - self._size
+            if room <= 0:
+                break
+            self._feed(stream, text[at : at + min(SLICE, room)])
+        if self._size >= MAX_HELD:
             self._stop()
         return stream
 
+    def note(self, text: str) -> None:
+        """Add a word of the server's own, above all bounds."""
+        last = self.items[-1] if self.items else None
+        if not (isinstance(last, Stream) and last.name == "stderr"):
+            last = Stream("stderr")
+            self.items.append(last)
+        self._feed(last, text)
+
     def clear(self) -> None:
         """Remove all; there is room again."""
-        self.items.clear()
+        self.keep([])
         self.full = False
         self._clear_next = False
 
+    def keep(self, items: list[Output]) -> None:
+        """Let these stand, and no others."""
+        self.items[:] = items
+        self._size = sum(item.size() for item in items)
+
+    def replace(self, output: Fixed, content: dict[str, Any]) -> bool:
+        """Change one of the outputs; return whether there was room for that."""
+        size = self._size - output.size() + weight(content)
+        if size > MAX_HELD:
+            return False
+        output.replace(content)
+        self._size = size
+        return True
+
     def size(self) -> int:
         """About how many characters stand here."""
-        return sum(item.size() for item in self.items)
+        return self._size
 
     def as_json(self) -> list[dict[str, Any]]:
         """All outputs as nbformat has them."""
@@ -138,23 +168,25 @@ class OutputList:
         self.items.append(stream)
         return stream
 
+    def _feed(self, stream: Stream, text: str) -> None:
+        before = stream.size()
+        stream.feed(text)
+        self._size += stream.size() - before
+
     def _add(self, output: Fixed) -> Fixed | None:
         if self.full:
             return None
-        if len(self.items) >= MAX_OUTPUTS or self.size() + output.size() > MAX_HELD:
+        if len(self.items) >= MAX_OUTPUTS or self._size + output.size() > MAX_HELD:
             self._stop()
             return None
         self.items.append(output)
+        self._size += output.size()
         return output
 
     def _stop(self) -> None:
-        """Say that the rest is left out; the notice is let in above all bounds."""
+        """Say that the rest is left out."""
         self.full = True
-        last = self.items[-1] if self.items else None
-        if not (isinstance(last, Stream) and last.name == "stderr"):
-            last = Stream("stderr")
-            self.items.append(last)
-        last.feed(NOTICE)
+        self.note(NOTICE)
 
 
 class Displays:
@@ -165,7 +197,9 @@ class Displays:
 
     def add(self, display_id: str, place: OutputList, output: Fixed) -> None:
         """Remember an output that was just made."""
-        self._places.setdefault(display_id, []).append((place, output))
+        places = self._places.setdefault(display_id, [])
+        places.append((place, output))
+        del places[:-MAX_PLACES]
         self._places.move_to_end(display_id)
         if len(self._places) > MAX_DISPLAY_IDS:
             self._places.popitem(last=False)
@@ -183,8 +217,7 @@ class Displays:
         for place, output in standing:
             shown = output.as_json()
             shown.update(_bundle(content))
-            if place.size() - output.size() + weight(shown) <= MAX_HELD:
-                output.replace(shown)
+            if place.replace(output, shown):
                 changed.append(place)
         return changed
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 from interview_ext.execution.cells import Cell, CellOutputs
@@ -25,9 +26,12 @@ MAX_WRITTEN = 64 * 1024 * 1024
 progress bar at one write a second take 0.1 MB, an animation of 600 plots of 100 kB takes
 60 MB. All of it is kept and sent to every page."""
 
+SHARE = 9
+"""Pauses are so many times as long as the write before: no room's outputs take more than a tenth
+of the event loop that all rooms share, however dear they are to write."""
+
 _WRITTEN_NOTICE = (
-    "\n[Output stopped here: this run has written as much as the record keeps of one run, "
-    "64 MB. It goes on running.]\n"
+    "\n[Output stopped here: this run has written as much as the record keeps of one run, 64 MB.]\n"
 )
 
 
@@ -41,10 +45,13 @@ class RoomOutputs:
     ----------
     on_batch:
         Called with each batch that is written, for what else goes out in batches.
+    on_full:
+        Called with the id of a run whose output has reached a bound: the rest is left out.
     """
 
-    def __init__(self, *, on_batch: Callable[[], None]) -> None:
+    def __init__(self, *, on_batch: Callable[[], None], on_full: Callable[[str], None]) -> None:
         self._on_batch = on_batch
+        self._on_full = on_full
         self._by_run: dict[str, CellOutputs] = {}
         self._run_of_cell: dict[tuple[str, str], str] = {}
         self._by_model: dict[int, CellOutputs] = {}
@@ -79,7 +86,7 @@ class RoomOutputs:
         older = self._run_of_cell.get(cell.key)
         if older is not None:
             self._forget(older)
-        outputs = CellOutputs(cell)
+        outputs = CellOutputs(cell, run_id)
         self._by_run[run_id] = outputs
         self._run_of_cell[cell.key] = run_id
         self._by_model[id(outputs.model)] = outputs
@@ -98,17 +105,28 @@ class RoomOutputs:
         outputs = self._by_run.get(run_id)
         if outputs is None or outputs.written > MAX_WRITTEN:
             return
+        was_full = outputs.model.full
         made = outputs.model.apply(msg_type, content)
         shown = display_id(content)
         if shown is not None and isinstance(made, Fixed):
             self._displays.add(shown, outputs.model, made)
-        self._mark(outputs)
+        if not (was_full and outputs.model.full):
+            self._mark(outputs)
+        if outputs.model.full and not was_full:
+            self._on_full(run_id)
 
     def write(self, run_id: str, name: str, text: str) -> None:
         """Add text of the server's own to a run's stream."""
         outputs = self._by_run.get(run_id)
         if outputs is not None:
             outputs.model.write(name, text)
+            self._mark(outputs)
+
+    def note(self, run_id: str, text: str) -> None:
+        """Say something beside a run's output, also where there is no room for more of it."""
+        outputs = self._by_run.get(run_id)
+        if outputs is not None:
+            outputs.model.note(text)
             self._mark(outputs)
 
     def update_display(self, content: dict[str, Any]) -> list[OutputList]:
@@ -143,14 +161,20 @@ class RoomOutputs:
         self._changed.clear()
         for outputs in changed:
             _flush(outputs)
+            if outputs.written > MAX_WRITTEN and not outputs.model.full:
+                outputs.model.note(_WRITTEN_NOTICE)
+                outputs.model.full = True
+                _flush(outputs)
+                self._on_full(outputs.run_id)
 
     async def _write(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             written = max((o.written for o in self._changed.values()), default=0)
+            began = perf_counter()
             self.flush()
-            await asyncio.sleep(_pause_s(written))
+            await asyncio.sleep(max(_pause_s(written), SHARE * (perf_counter() - began)))
 
     def _mark(self, outputs: CellOutputs) -> None:
         self._changed[id(outputs)] = outputs
@@ -172,10 +196,6 @@ def _pause_s(written: int) -> float:
 def _flush(outputs: CellOutputs) -> None:
     try:
         outputs.flush()
-        if outputs.written > MAX_WRITTEN and not outputs.model.full:
-            outputs.model.write("stderr", _WRITTEN_NOTICE)
-            outputs.model.full = True
-            outputs.flush()
     except Exception:  # one cell's failure must not stop the other cells' outputs
         log.exception("outputs of cell %s could not be written", outputs.cell.cell_id)
     except BaseException as error:

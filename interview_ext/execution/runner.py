@@ -30,6 +30,7 @@ QUIET_S = 1.0
 """After the reply, a run ends without its ``idle`` once it has been silent this long."""
 COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
+_FLOODED = "[The run was interrupted, because of its output.]\n"
 _UNRECORDED = "the run could not be recorded"
 
 
@@ -63,7 +64,12 @@ class RoomRunner:
         self.kernel = RoomKernel(room, launcher=launcher, files=files, owner=self, clock=clock)
         self._run_s = launcher.limits(room.profile)["run_s"]
         self._time = TimeLimit(self._overdue)
-        self._intake = Intake(self.kernel, publish=self._publish, time_limit=self._time)
+        self._intake = Intake(
+            self.kernel,
+            publish=self._publish,
+            on_flood=self._stop_flood,
+            time_limit=self._time,
+        )
         self._stopper = Stopper(self.kernel, self._intake)
         self._queue: deque[Item] = deque()
         self._more = asyncio.Event()
@@ -369,6 +375,12 @@ class RoomRunner:
         item.run = replace(item.run, deadline_at=self._deadline())
         await self._store.save_run(item.run)
         self._publish({"type": "run", "run": run_body(item.run)})
+
+    def _stop_flood(self, item: Item) -> None:
+        """End a run whose output has reached a bound; what waits behind it is cleared."""
+        if not item.interrupted and item.sent and not item.replied.is_set():
+            self._intake.remark(item, _FLOODED)
+            self._spawn(self.interrupt(item.run.id))
 
     # -- the rest
 

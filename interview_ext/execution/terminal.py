@@ -17,6 +17,13 @@ LIVE_ROWS = 100
 """Rows that cursor moves can reach; a terminal of usual height has fewer."""
 MAX_COLUMN = 1000
 """Farthest column a cursor move may reach: the row is filled with blanks up to it."""
+MAX_STYLED = 1000
+"""Columns that keep their colours: in longer rows each could cost 50 characters."""
+FREE_CELLS = 1_000_000
+CELLS_PER_CHARACTER = 20
+"""Cells that cursor moves and erasures may touch in all, beside those that each character of input
+allows; beyond it they are dropped. Four characters can erase a row of a million cells, and a
+message holds a million such sequences."""
 MAX_SEQUENCE = 256
 """Longest control sequence that is waited for when a message ends inside it."""
 
@@ -46,11 +53,12 @@ class _Row:
         missing = column - len(self.cells)
         if missing > 0:
             self.write(len(self.cells), " " * missing, "")
-        if style and self.styles is None:
-            self.styles = [""] * len(self.cells)
+        if style and self.styles is None and column < MAX_STYLED:
+            self.styles = [""] * min(len(self.cells), MAX_STYLED)
         self.cells[column : column + len(text)] = text
-        if self.styles is not None:
-            self.styles[column : column + len(text)] = [style] * len(text)
+        if self.styles is not None and column < MAX_STYLED:
+            styled = min(len(text), MAX_STYLED - column)
+            self.styles[column : column + styled] = [style] * styled
 
     def erase(self, start: int, end: int) -> None:
         """Blank the cells from `start` up to `end`; those at the row's end go altogether."""
@@ -65,10 +73,10 @@ class _Row:
         if self.styles is None:
             return "".join(self.cells)
         parts: list[str] = []
-        for style, group in groupby(zip(self.styles, self.cells, strict=True), lambda c: c[0]):
+        for style, group in groupby(zip(self.styles, self.cells, strict=False), lambda c: c[0]):
             text = "".join(cell for _, cell in group)
             parts.append(f"{style}{text}{_CLOSES_STYLE}" if style else text)
-        return "".join(parts)
+        return "".join([*parts, *self.cells[len(self.styles) :]])
 
 
 class StreamText:
@@ -86,6 +94,7 @@ class StreamText:
         self._column = 0
         self._style = _Style()
         self._cut_off = ""
+        self._cells_left = FREE_CELLS
 
     def feed(self, data: str) -> None:
         """Play `data` onto the text."""
@@ -96,6 +105,7 @@ class StreamText:
             self._cut_off = cut.group()
             data = data[: cut.start()]
         for token in _TOKEN.finditer(data):
+            self._cells_left += CELLS_PER_CHARACTER * (token.end() - token.start())
             if token["text"] is not None:
                 self._write(token["text"])
             elif token["control"] is not None:
@@ -116,6 +126,7 @@ class StreamText:
         return self._settled_size + sum(len(row.cells) + 1 for row in self._rows)
 
     def _write(self, text: str) -> None:
+        self._cells_left -= max(0, self._column - len(self._rows[self._row].cells)) + len(text)
         self._rows[self._row].write(self._column, text, self._style.sequence)
         self._column += len(text)
 
@@ -143,8 +154,16 @@ class StreamText:
     def _sequence(self, params: str, final: str) -> None:
         if final == "m":
             self._style.apply(params)
-            return
-        numbers = [int(p[:4]) if p.isdigit() else 0 for p in params.split(";")]
+        elif self._cells_left > 0:
+            numbers = [int(p[:4]) if p.isdigit() else 0 for p in params.split(";")]
+            if final == "K":
+                self._erase_in_row(numbers[0])
+            elif final == "J":
+                self._erase_rows(numbers[0])
+            else:
+                self._move(numbers, final)
+
+    def _move(self, numbers: list[int], final: str) -> None:
         count = min(max(1, numbers[0]), MAX_COLUMN)
         if final in "ABEF":
             self._move_rows(-count if final in "AF" else count)
@@ -159,16 +178,13 @@ class StreamText:
         elif final in "Hf":
             self._row = min(count, len(self._rows)) - 1
             self._column = min(max(1, numbers[1]) if len(numbers) > 1 else 1, MAX_COLUMN) - 1
-        elif final == "K":
-            self._erase_in_row(numbers[0])
-        elif final == "J":
-            self._erase_rows(numbers[0])
 
     def _move_rows(self, by: int) -> None:
         self._row = min(max(0, self._row + by), len(self._rows) - 1)
 
     def _erase_in_row(self, what: int) -> None:
         row = self._rows[self._row]
+        self._cells_left -= len(row.cells)
         if what == 0:
             row.erase(self._column, len(row.cells))
         elif what == 1:
@@ -177,6 +193,7 @@ class StreamText:
             row.erase(0, len(row.cells))
 
     def _erase_rows(self, what: int) -> None:
+        self._cells_left -= sum(len(row.cells) for row in self._rows)
         if what == 0:
             self._erase_in_row(0)
             del self._rows[self._row + 1 :]

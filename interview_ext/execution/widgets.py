@@ -74,19 +74,21 @@ class OutputWidgets:
         elif msg_type == "comm_msg" and comm_id in self._widgets:
             self._update(comm_id, state)
 
-    def capture(self, parent_id: str, msg_type: str, content: dict[str, Any]) -> bool:
-        """Return whether a widget takes this message of a run; then it has been taken."""
+    def capture(self, parent_id: str, msg_type: str, content: dict[str, Any]) -> OutputList | None:
+        """Return where a widget has taken this message of a run; None if none takes it."""
         if msg_type not in SHOWN and msg_type != "clear_output":
-            return False
+            return None
         widget = self._catching(parent_id)
         if widget is None:
-            return False
+            return None
+        if widget.outputs.full and msg_type != "clear_output":
+            return widget.outputs
         made = widget.outputs.apply(msg_type, content)
         shown = display_id(content)
         if shown is not None and isinstance(made, Fixed):
             self._on_display(shown, widget.outputs, made)
         self._for_pages[widget.comm_id] = self._for_kernel[widget.comm_id] = widget
-        return True
+        return widget.outputs
 
     def changed_display(self, model: OutputList) -> None:
         """Note that an update by display id has changed a widget's output."""

@@ -11,6 +11,34 @@ SHIM_UID = 901
 KERNEL_UID = 1000
 HOSTNAME = "sandbox"
 CPU_PERIOD_US = 100_000
+BYTES_PER_INODE = 4096
+"""An empty file costs memory too: a place for files has one inode for so many bytes of its size."""
+MASKED_PATHS = (
+    # The engine's own list, which ours replaces.
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    # What newer engines add, and what tells about the host or helps to attack its kernel.
+    "/proc/cmdline",
+    "/proc/config.gz",
+    "/proc/interrupts",
+    "/proc/iomem",
+    "/proc/ioports",
+    "/proc/kallsyms",
+    "/proc/modules",
+    "/sys/devices/virtual/powercap",
+    "/sys/kernel/debug",
+    "/sys/kernel/notes",
+    "/sys/kernel/vmcoreinfo",
+)
+"""Read as empty in a sandbox."""
 
 
 def create_body(
@@ -54,10 +82,11 @@ def _host_config(profile: Profile, seccomp: str) -> dict[str, Any]:
         "ReadonlyRootfs": True,
         "Tmpfs": {
             # setgid: what the shim puts there belongs to the candidate's group.
-            "/work": f"size={limits.work_bytes},uid={KERNEL_UID},gid={KERNEL_UID},mode=2770,"
+            "/work": f"{_space(limits.work_bytes)},uid={KERNEL_UID},gid={KERNEL_UID},mode=2770,"
             "nosuid,nodev,exec",
-            "/tmp": f"size={limits.tmp_bytes},mode=1777,nosuid,nodev,exec",  # noqa: S108
+            "/tmp": f"{_space(limits.tmp_bytes)},mode=1777,nosuid,nodev,exec",  # noqa: S108
         },
+        "MaskedPaths": list(MASKED_PATHS),
         "CapDrop": ["ALL"],
         "SecurityOpt": ["no-new-privileges", f"seccomp={seccomp}"],
         "GroupAdd": [str(KERNEL_UID)],
@@ -85,6 +114,11 @@ def _host_config(profile: Profile, seccomp: str) -> dict[str, Any]:
         "Privileged": False,
         "PublishAllPorts": False,
     }
+
+
+def _space(size_bytes: int) -> str:
+    """A tmpfs of that size, in memory: so much for contents, and so many names."""
+    return f"size={size_bytes},nr_inodes={size_bytes // BYTES_PER_INODE}"
 
 
 def kernel_exec(profile: Profile) -> dict[str, Any]:

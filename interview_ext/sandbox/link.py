@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone, SandboxProtocolError
 
+from .budget import Budget
 from .engine import Attachment, Engine
 from .frames import (
     OVERHEAD_BYTES,
@@ -47,6 +48,10 @@ REQUEST_S = 30
 REPLAY_BYTES = 32 * MIB
 REATTACH_TRIES = 5
 DIAGNOSTIC_CHARS = 2000
+FRAME_BYTES = 8 * 1024
+"""A longer frame counts as several: who reads it has so much more to do."""
+MAX_JSON_BYTES = 4 * MIB
+"""Largest JSON object of the shim's own: the list of 2000 files takes 2 MB at worst."""
 
 
 class LinkOwner(Protocol):
@@ -99,8 +104,13 @@ class Link:
         self._acked = 0
         self._unacked_bytes = 0
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._tokens = float(limits.output_burst_bytes)
-        self._tokens_at = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        self._bytes = Budget(
+            per_s=limits.output_bytes_per_s, burst=limits.output_burst_bytes, now=now
+        )
+        self._frames = Budget(
+            per_s=limits.output_frames_per_s, burst=limits.output_burst_frames, now=now
+        )
         self._rate_timer: asyncio.TimerHandle | None = None
         self._stalled = False
         self._requests: dict[int, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
@@ -226,14 +236,16 @@ class Link:
         if self._closed:
             return
         was_blocked = self.blocked
+        frames = 0
         try:
             for frame in self._reader.feed(data):
+                frames += 1 + len(frame.payload) // FRAME_BYTES
                 if not self._take(frame):
                     return
         except SandboxProtocolError as error:
             self._fail(error)
             return
-        self._spend(len(data))
+        self._spend(len(data), frames)
         if was_blocked and not self.blocked:
             self._owner.writable()
 
@@ -301,17 +313,14 @@ class Link:
         if self._greeted.is_set():
             self._write(pack(Kind.ACK, Channel.NONE, self._received))
 
-    def _spend(self, size: int) -> None:
-        """Token bucket: read no faster than the profile allows."""
-        now = asyncio.get_running_loop().time()
-        rate = self._limits.output_bytes_per_s
-        earned = (now - self._tokens_at) * rate
-        self._tokens = min(self._limits.output_burst_bytes, self._tokens + earned) - size
-        self._tokens_at = now
-        if self._tokens < 0 and self._rate_timer is None and self._attachment is not None:
+    def _spend(self, size: int, frames: int) -> None:
+        """Read no faster than the profile allows; what is not read waits in the container."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        wait_s = max(self._bytes.spend(size, now), self._frames.spend(frames, now))
+        if wait_s and self._rate_timer is None and self._attachment is not None:
             self._attachment.pause()
-            wait_s = -self._tokens / rate
-            self._rate_timer = asyncio.get_running_loop().call_later(wait_s, self._read_again)
+            self._rate_timer = loop.call_later(wait_s, self._read_again)
 
     def _read_again(self) -> None:
         self._rate_timer = None
@@ -365,6 +374,8 @@ class Link:
 
 def _object(payload: bytes) -> dict[str, Any]:
     """A JSON object from a container. Raises SandboxProtocolError."""
+    if len(payload) > MAX_JSON_BYTES:
+        raise SandboxProtocolError("A frame holds more JSON than a shim ever sends.")
     try:
         value = json.loads(payload)
     except (ValueError, RecursionError) as error:

@@ -45,7 +45,14 @@ class Limits:
     message_bytes:
         Largest message the kernel may send, e.g. one figure.
     output_bytes_per_s, output_burst_bytes:
-        Token bucket for all the kernel sends. A kernel that is faster is slowed down.
+        Token bucket for all the kernel sends. A kernel that is faster is slowed down. A figure
+        has 0.1 MB, an animation of them is well within 16 MiB/s; the burst lets the largest
+        message through four times.
+    output_frames_per_s, output_burst_frames:
+        The same for the number of messages, one of more than 8 KiB counting as several. A message
+        costs the server about 0.1 ms wherever it goes, so that a room which floods takes a fifth
+        of a core and its neighbours do not feel it. A dragged slider sends 300 a second. The burst
+        is for honest loops of prints: 20,000 flushed lines come at full speed.
     backlog_bytes:
         What the shim keeps of output that the host has not taken yet; beyond it, output is
         dropped and the drop is told.
@@ -65,6 +72,8 @@ class Limits:
     message_bytes: int = _limit(16 * MIB, 64 * 1024, 256 * MIB, "bytes")
     output_bytes_per_s: int = _limit(16 * MIB, 64 * 1024, GIB, "bytes/s")
     output_burst_bytes: int = _limit(64 * MIB, 64 * 1024, GIB, "bytes")
+    output_frames_per_s: int = _limit(2000, 50, 100_000, "messages/s")
+    output_burst_frames: int = _limit(25_000, 50, 1_000_000, "messages")
     backlog_bytes: int = _limit(32 * MIB, 64 * 1024, GIB, "bytes")
     files_bytes: int = _limit(64 * MIB, 1024, 16 * GIB, "bytes")
 

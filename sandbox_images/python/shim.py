@@ -13,9 +13,9 @@ first HELLO, before the kernel existed, and that the kernel therefore cannot for
 This file is complete in itself: Python's standard library and the pyzmq that ipykernel needs
 anyway. Its counterpart on the host is ``interview_ext/sandbox/frames.py``; a test holds the two
 together. The kernel runs under another uid, which can neither signal this process nor read its
-memory. What the kernel sends is passed on without a look inside, with one exception: output that
-is too large, or comes faster than the host takes it, is dropped and reported, never buffered
-without bound.
+memory. What the kernel sends is passed on without a look inside, with one exception: what is too
+large, or comes faster than the host takes it, is dropped and reported, never buffered without
+bound. A reply that is too large is replaced by a short one, or whoever asked would wait for ever.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import stat
 import struct
 import sys
@@ -50,6 +51,7 @@ WORK_FOLDER = b"/work"
 CHUNK_BYTES = 64 * 1024
 ACK_EVERY = 32
 REPLY_BYTES = 1024 * 1024
+LIST_BYTES = 256 * 1024
 LIST_ENTRIES = 2000
 LIST_DEPTH = 8
 
@@ -170,6 +172,9 @@ class WorkFolder:
     each part of a path is opened by its own, relative to the one before, without following links.
     """
 
+    def __init__(self) -> None:
+        self.list_room = 0
+
     def open_folder(self, parts: list[bytes], *, make: bool) -> int:
         here = os.open(WORK_FOLDER, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -234,21 +239,24 @@ class WorkFolder:
 
     def list_all(self) -> Answer:
         found: list[list[Any]] = []
+        self.list_room = LIST_BYTES
         top = os.open(WORK_FOLDER, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self.list_below(top, "", LIST_DEPTH, found)
         finally:
             os.close(top)
-        return {"files": found, "complete": len(found) < LIST_ENTRIES}, b""
+        complete = len(found) < LIST_ENTRIES and self.list_room > 0
+        return {"files": found, "complete": complete}, b""
 
     def list_below(self, folder: int, prefix: str, depth: int, found: list[list[Any]]) -> None:
         for name in sorted(os.listdir(folder)):
-            if len(found) >= LIST_ENTRIES:
+            if len(found) >= LIST_ENTRIES or self.list_room <= 0:
                 return
             try:
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
                     shown = (prefix + name).encode("utf-8", "replace").decode()
+                    self.list_room -= len(shown)
                     found.append([shown, status.st_size])
                 elif stat.S_ISDIR(status.st_mode) and depth > 1:
                     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -381,18 +389,35 @@ class Shim:
         size = sum(map(len, parts))
         too_large = size > self.settings["max_message_bytes"] or len(parts) > 1000
         if too_large:
-            self.send_notice("refused", channel, parts, size)
+            self.refuse(channel, parts, size)
             return
         backlog = self.settings["backlog_bytes"]
-        if self.outbox.size > backlog and channel == IOPUB:
-            if self.outbox.size > 2 * backlog or self.kind_of(parts) in DROPPABLE:
-                self.dropped[0] += 1
-                self.dropped[1] += size
-                return
-        elif self.dropped[0]:
+        if self.outbox.size > 2 * backlog or (
+            self.outbox.size > backlog and channel == IOPUB and self.kind_of(parts) in DROPPABLE
+        ):
+            self.dropped[0] += 1
+            self.dropped[1] += size
+            return
+        if self.dropped[0] and channel == IOPUB and self.outbox.size <= backlog:
             self.send_notice("dropped", channel, parts, self.dropped[1], count=self.dropped[0])
             self.dropped = [0, 0]
         self.outbox.add(MESSAGE, channel, pack_parts(parts))
+
+    def refuse(self, channel: int, parts: list[bytes], size: int) -> None:
+        """Say that a message is too large: in its place if it is a reply, else beside it."""
+        header, parent = self.header_of(parts, 0), self.header_of(parts, 1)
+        if channel == IOPUB or not str(header.get("msg_type")).endswith("_reply"):
+            self.send_notice("refused", channel, parts, size)
+            return
+        content = {
+            "status": "error",
+            "ename": "ReplyTooLarge",
+            "evalue": f"The kernel's reply of {size / 1e6:.1f} MB is larger than the limit.",
+            "traceback": [],
+        }
+        rest = [json.dumps(each).encode() for each in (header, parent, {}, content)]
+        idents = parts[: parts.index(DELIMITER)]
+        self.outbox.add(MESSAGE, channel, pack_parts([*idents, DELIMITER, b"", *rest]))
 
     @staticmethod
     def header_of(parts: list[bytes], place: int) -> dict[str, Any]:
@@ -426,6 +451,8 @@ class Shim:
         os.set_blocking(0, False)
         os.set_blocking(1, False)
         os.umask(0o002)
+        # As PID 1 this inherits whatever the kernel's children leave: dead, they would count on.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         poller = zmq.Poller()
         poller.register(0, zmq.POLLIN)
         while True:

@@ -51,6 +51,24 @@ class Run:
     reply: dict[str, Any]
     idle: bool
 
+    @classmethod
+    def of(cls, messages: list[dict[str, Any]], reply: dict[str, Any]) -> Run:
+        texts = [m["content"]["text"] for m in messages if m["msg_type"] == "stream"]
+        shown = [
+            m["content"]["data"].get("text/plain", "")
+            for m in messages
+            if m["msg_type"] in ("execute_result", "display_data")
+        ]
+        errors = [m["content"]["evalue"] for m in messages if m["msg_type"] == "error"]
+        states = [m["content"]["execution_state"] for m in messages if m["msg_type"] == "status"]
+        return cls(
+            status=reply["content"]["status"],
+            text="".join([*texts, *shown, *errors]),
+            outputs=messages,
+            reply=reply,
+            idle="idle" in states,
+        )
+
 
 @dataclass
 class Kernel:
@@ -71,21 +89,7 @@ class Kernel:
         reply = await self.client.execute_interactive(
             code, output_hook=messages.append, timeout=patience_s, allow_stdin=False, **kwargs
         )
-        texts = [m["content"]["text"] for m in messages if m["msg_type"] == "stream"]
-        shown = [
-            m["content"]["data"].get("text/plain", "")
-            for m in messages
-            if m["msg_type"] in ("execute_result", "display_data")
-        ]
-        errors = [m["content"]["evalue"] for m in messages if m["msg_type"] == "error"]
-        states = [m["content"]["execution_state"] for m in messages if m["msg_type"] == "status"]
-        return Run(
-            status=reply["content"]["status"],
-            text="".join([*texts, *shown, *errors]),
-            outputs=messages,
-            reply=reply,
-            idle="idle" in states,
-        )
+        return Run.of(messages, reply)
 
     async def death(self) -> Death:
         """The next end of a sandbox of this kernel."""
@@ -94,6 +98,26 @@ class Kernel:
 
     async def ready(self) -> None:
         await self.client.wait_for_ready(timeout=PATIENCE_S)
+
+
+async def start_kernel(specs: KernelSpecManager, request: SandboxRequest) -> Kernel:
+    """Start a kernel as any Jupyter application does, and connect a client."""
+    deaths: asyncio.Queue[Death] = asyncio.Queue()
+    manager = AsyncKernelManager(kernel_name="interview-python", kernel_spec_manager=specs)
+    await manager.start_kernel(interview=replace(request, on_death=deaths.put_nowait))
+    kernel = Kernel(manager, manager.client(), deaths)
+    kernel.client.start_channels()
+    await kernel.ready()
+    return kernel
+
+
+async def stop_kernel(kernel: Kernel) -> None:
+    """Stop it, and give back the client's and the manager's sockets."""
+    kernel.client.stop_channels()
+    kernel.client.context.destroy(linger=0)
+    if kernel.manager.has_kernel:
+        await kernel.manager.shutdown_kernel(now=True)
+    kernel.manager.context.destroy(linger=0)
 
 
 @pytest.fixture
@@ -172,25 +196,15 @@ async def make_kernel(
         limits = kwargs.pop("limits", {})
         if sandboxes is None:
             sandboxes = await make_sandboxes(profile=profile_with(**limits))
-        deaths: asyncio.Queue[Death] = asyncio.Queue()
-        manager = AsyncKernelManager(kernel_name="interview-python", kernel_spec_manager=specs)
-        request = SandboxRequest(
-            sandboxes=sandboxes, room="room-1", on_death=deaths.put_nowait, **kwargs
+        kernel = await start_kernel(
+            specs, SandboxRequest(sandboxes=sandboxes, room="room-1", **kwargs)
         )
-        await manager.start_kernel(interview=request)
-        kernel = Kernel(manager, manager.client(), deaths)
         made.append(kernel)
-        kernel.client.start_channels()
-        await kernel.ready()
         return kernel
 
     yield make
     for kernel in made:
-        kernel.client.stop_channels()
-        kernel.client.context.destroy(linger=0)
-        if kernel.manager.has_kernel:
-            await kernel.manager.shutdown_kernel(now=True)
-        kernel.manager.context.destroy(linger=0)
+        await stop_kernel(kernel)
 
 
 @pytest.fixture
