@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from interview_ext.collab.socket import handlers as document_handlers
 from interview_ext.door.context import DoorOptions, Route
 from interview_ext.door.doors import Doors
 from interview_ext.door.links import Links
-from interview_ext.errors import BadRequest, InterviewError
+from interview_ext.errors import InterviewError
 from interview_ext.execution.kernel_socket import KernelDesk
 from interview_ext.execution.kernel_socket import routes as kernel_routes
 from interview_ext.execution.launcher import SandboxLauncher
@@ -39,7 +38,10 @@ from interview_ext.rooms.ports import ROOMS_TOPIC, Message
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
-from interview_ext.sandbox.profiles import PROFILES, Limits, Profile
+from interview_ext.sandbox.broker import Broker
+from interview_ext.sandbox.broker_client import BrokerClient
+from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
+from interview_ext.sandbox.limit_settings import profiles_with
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
 from interview_ext.storage.memory_bus import MemoryBus
@@ -125,6 +127,27 @@ class InterviewApp(ExtensionApp):
         as ``{"python": {"memory_bytes": 2147483648, "cpus": 2}}``.""",
     ).tag(config=True)
 
+    sandbox_broker = Unicode(
+        "",
+        help="""Where the broker listens from which rooms get their sandboxes:
+        ``unix:///run/interview-broker/broker.sock`` or ``https://broker.example.org:8443``. It
+        owns the container engine, its pool and its limits, and `sandbox_pool_size`,
+        `max_sandboxes` and `sandbox_limits` are then its own. Empty: this server owns an
+        engine.""",
+    ).tag(config=True)
+
+    sandbox_broker_token_file = Unicode(
+        "",
+        help="""File with the token that the broker's administrator made for this server, and for
+        no other (``jupyter interview broker-token NAME``).""",
+    ).tag(config=True)
+
+    sandbox_broker_ca_file = Unicode(
+        "",
+        help="""Certificates by which the broker is believed, when it is reached over HTTPS.
+        Empty: those of the system.""",
+    ).tag(config=True)
+
     @default("store_path")
     def _default_store_path(self) -> str:
         return str(Path(jupyter_data_dir()) / "interviews" / "interviews.sqlite")
@@ -133,7 +156,7 @@ class InterviewApp(ExtensionApp):
     def _default_host_name(self) -> str:
         return getpass.getuser().capitalize()
 
-    @validate("store_path", "export_dir")
+    @validate("store_path", "export_dir", "sandbox_broker_token_file", "sandbox_broker_ca_file")
     def _absolute_path(self, proposal: Any) -> str:
         path: str = proposal["value"]
         return str(Path(path).expanduser().absolute()) if path else path
@@ -147,6 +170,16 @@ class InterviewApp(ExtensionApp):
             raise TraitError(f"InterviewApp.{proposal['trait'].name}: {error}") from error
         return url
 
+    @validate("sandbox_broker")
+    def _valid_broker(self, proposal: Any) -> str:
+        url: str = proposal["value"]
+        try:
+            if url:
+                BrokerAddress.parse(url)
+        except ValueError as error:
+            raise TraitError(f"InterviewApp.sandbox_broker: {error}") from error
+        return url
+
     @validate("trusted_proxies")
     def _valid_proxies(self, proposal: Any) -> list[str]:
         proxies: list[str] = proposal["value"]
@@ -158,7 +191,7 @@ class InterviewApp(ExtensionApp):
 
     @validate("sandbox_limits")
     def _valid_limits(self, proposal: Any) -> dict[str, Any]:
-        profiles_with(proposal["value"])
+        profiles_with(proposal["value"], trait="InterviewApp.sandbox_limits")
         return dict(proposal["value"])
 
     # -- putting together
@@ -219,19 +252,13 @@ class House:
         self.exporter = Exporter(export_dir, timeline=self.timeline)
         self.documents = Documents(update_log=self.store, bus=self.bus, exporter=self.exporter)
         self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
-        self.sandboxes = Sandboxes(
-            server_id=digest(f"{socket.gethostname()}:{store_path}")[:16],
-            profiles=profiles_with(app.sandbox_limits),
-            pool_size=app.sandbox_pool_size,
-            max_sandboxes=app.max_sandboxes,
-        )
+        self.sandboxes = broker_of(app)
         self.executions = Executions(
             rooms=self.rooms,
             documents=self.documents,
             launcher=SandboxLauncher(
                 request=self._sandbox_of,
-                engine=self.sandboxes.engine_status,
-                limits=lambda profile: asdict(self.sandboxes.profile(profile).limits),
+                sandboxes=self.sandboxes,
             ),
             store=self.store,
             bus=self.bus,
@@ -332,13 +359,14 @@ class House:
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
 
-    def _sandbox_of(self, room: Room, files: Files) -> SandboxRequest:
+    def _sandbox_of(self, room: Room, files: Files, adopt: str) -> SandboxRequest:
         return SandboxRequest(
             sandboxes=self.sandboxes,
             room=room.id,
             profile=room.profile,
             files=files,
             run_limit=False,
+            adopt=adopt,
         )
 
     def _routes_of(self, actor: Actor) -> list[Route]:
@@ -350,25 +378,30 @@ class House:
         return found
 
 
-def profiles_with(limits: dict[str, Any]) -> dict[str, Profile]:
-    """Return the built-in profiles with some of their limits changed.
+def broker_of(app: InterviewApp) -> Broker:
+    """Return what rooms get their sandboxes from: this process, or the broker that is set.
 
     Raises
     ------
     TraitError
-        Naming what is wrong, and what is allowed.
+        A broker without a token.
     """
-    profiles = dict(PROFILES)
-    known = [field.name for field in fields(Limits)]
-    for name, changes in limits.items():
-        where = f"InterviewApp.sandbox_limits[{name!r}]"
-        if name not in profiles:
-            raise TraitError(f"{where}: there is no such profile; there are {sorted(profiles)}")
-        if not isinstance(changes, dict) or not set(changes) <= set(known):
-            raise TraitError(f"{where}: must name limits of {known}")
-        try:
-            changed = replace(profiles[name].limits, **changes)
-        except (BadRequest, TypeError) as error:
-            raise TraitError(f"{where}: {error}") from error
-        profiles[name] = replace(profiles[name], limits=changed)
-    return profiles
+    store_path = Path(app.store_path)
+    server_id = digest(f"{socket.gethostname()}:{store_path}")[:16]
+    if app.sandbox_broker:
+        if not app.sandbox_broker_token_file:
+            raise TraitError("InterviewApp.sandbox_broker_token_file: a broker needs a token")
+        ca_file = app.sandbox_broker_ca_file
+        http = BrokerHttp(
+            BrokerAddress.parse(app.sandbox_broker),
+            token_file=Path(app.sandbox_broker_token_file),
+            ca_file=Path(ca_file) if ca_file else None,
+        )
+        return BrokerClient(http, server_id=server_id)
+    return Sandboxes(
+        server_id=server_id,
+        profiles=profiles_with(app.sandbox_limits, trait="InterviewApp.sandbox_limits"),
+        pool_size=app.sandbox_pool_size,
+        max_sandboxes=app.max_sandboxes,
+        claims=store_path.with_suffix(".claims"),
+    )

@@ -11,7 +11,18 @@ from interview_ext import __version__
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status. The console script ``jupyter-interview``."""
-    options = _parser().parse_args(argv)
+    options, rest = _parser().parse_known_args(argv)
+    if options.command == "broker":
+        from interview_ext.sandbox.broker_app import BrokerApp
+
+        BrokerApp.launch_instance(argv=rest)
+        return 0
+    if rest:
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command == "broker-token":
+        from interview_ext.cli.broker_token import broker_token
+
+        return broker_token(options.name, max_sandboxes=options.max_sandboxes, folder=options.dir)
     if options.command == "doctor":
         from interview_ext.cli.doctor import doctor
 
@@ -43,4 +54,21 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("doctor", help="check what an interview needs; say how to get it")
     check.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+    commands.add_parser(
+        "broker",
+        help="own the container engine and hand out sandboxes to interview servers",
+        add_help=False,
+    )
+
+    token = commands.add_parser(
+        "broker-token", help="make a token by which one interview server may use the broker"
+    )
+    token.add_argument("name", help="what the broker calls that server")
+    token.add_argument(
+        "--max-sandboxes", type=int, default=20, help="how many it may have at once (default: 20)"
+    )
+    token.add_argument(
+        "--dir", type=Path, default=None, help="the broker's state_dir, if it is configured"
+    )
     return parser

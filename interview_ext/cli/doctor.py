@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 import docker.errors
 from jupyter_server.serverapp import ServerApp
 
-from interview_ext.app import InterviewApp, profiles_with
+from interview_ext.app import InterviewApp, broker_of
 from interview_ext.errors import ImageMissing, InterviewError
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.images import connect, reference
+from interview_ext.sandbox.limit_settings import profiles_with
 from interview_ext.storage.sqlite import SqliteStore
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", ""})
@@ -88,6 +89,8 @@ def table(checks: list[Check]) -> list[str]:
 
 
 async def _engine(app: InterviewApp) -> list[Check]:
+    if app.sandbox_broker:
+        return [await _broker(app)]
     engine = DockerEngine()
     try:
         status = await engine.status()
@@ -96,11 +99,25 @@ async def _engine(app: InterviewApp) -> list[Check]:
     if not status.available:
         found = Check(name="engine", verdict=Verdict.MISSING, found=status.problem, fix=status.hint)
         return [found]
-    images = sorted({p.image for p in profiles_with(app.sandbox_limits).values()})
+    profiles = profiles_with(app.sandbox_limits, trait="InterviewApp.sandbox_limits")
+    images = sorted({profile.image for profile in profiles.values()})
     return [
         Check(name="engine", verdict=Verdict.OK, found=f"{status.name} {status.version}"),
         *[await asyncio.to_thread(_image, image) for image in images],
     ]
+
+
+async def _broker(app: InterviewApp) -> Check:
+    """Whether the broker answers this server, and its engine the broker."""
+    broker = broker_of(app)
+    try:
+        status = await broker.engine_status()
+    finally:
+        await broker.stop()
+    if not status.available:
+        return Check(name="broker", verdict=Verdict.MISSING, found=status.problem, fix=status.hint)
+    found = f"{app.sandbox_broker}: {status.name} {status.version}"
+    return Check(name="broker", verdict=Verdict.OK, found=found)
 
 
 def _image(image: str) -> Check:

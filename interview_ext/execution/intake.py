@@ -74,6 +74,12 @@ class Intake:
         item.cell.begin()
         self._outputs.begin(item.run.id, item.cell)
 
+    def begin_again(self, item: Item) -> None:
+        """Take in once more what a run says from its beginning; the first write replaces what
+        stands in the cell.
+        """
+        self._outputs.begin(item.run.id, item.cell)
+
     def refuse(self, item: Item, error: InterviewError) -> None:
         """Say in the cell why it cannot run."""
         lines = [f"\x1b[0;31m{error.message}\x1b[0m", error.hint]

@@ -29,6 +29,8 @@ class Item:
         The kernel has replied, has said ``idle``, or `ending` says why it will not.
     heard:
         Output messages so far.
+    resumed:
+        Whether an earlier process of the server has begun it, and its kernel may have it.
     asked:
         The question it waits for, and the header of the kernel's message.
     """
@@ -46,12 +48,20 @@ class Item:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     heard: int = 0
+    resumed: bool = False
     asked: tuple[InputRequest, dict[str, Any]] | None = None
 
     @classmethod
     def of(cls, run: Run, cell: Cell, source: str) -> Item:
         """Make the item of a run that is about to be accepted."""
         return cls(run=run, cell=cell, source=source, audience=audience(cell.document.document))
+
+    @classmethod
+    def going_on(cls, run: Run, cell: Cell) -> Item:
+        """Make the item of a run that an earlier process of the server had begun."""
+        item = cls.of(run, cell, source="")
+        item.sent = item.resumed = True
+        return item
 
     def end(self, state: RunState, death: str | None = None) -> None:
         """End it without a reply from the kernel."""

@@ -19,10 +19,11 @@ from interview_ext.execution.ports import (
     KernelDeath,
     KernelHandle,
     KernelLauncher,
+    KernelResumed,
     WorkFiles,
 )
 from interview_ext.execution.wire import Incoming, KernelWire
-from interview_ext.rooms.ids import Clock, now
+from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Owner(Protocol):
     """Whoever leads the room's runs; told first."""
 
     def kernel_started(self) -> None:
-        """A fresh process answers."""
+        """A process answers, or one was adopted and is about to be heard."""
 
     def kernel_message(self, message: Incoming) -> None:
         """Something came from the kernel."""
@@ -96,6 +97,10 @@ class RoomKernel:
         ``off``, ``starting``, ``ready``, ``busy`` or ``dead``.
     death:
         Why the last process ended, until the next one runs.
+    adopt:
+        Set before the first start: the process that the server's last one has left.
+    resumed:
+        Where that process stood when it was taken over.
     """
 
     def __init__(
@@ -107,11 +112,13 @@ class RoomKernel:
         owner: Owner,
         clock: Clock = now,
     ) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = str(uuid.uuid5(uuid.NAMESPACE_OID, room.id))
         self.name = launcher.kernel_name(room.profile)
         self.room_id = room.id
         self.state = "off"
         self.last_activity: datetime = clock()
+        self.adopt = ""
+        self.resumed: KernelResumed | None = None
         self.death: KernelDeath | None = None
         self.died_at: datetime | None = None
         self.info: dict[str, Any] = INFO_BEFORE_START
@@ -284,12 +291,19 @@ class RoomKernel:
 
     async def _start(self) -> None:
         self._set("starting")
+        adopt, self.adopt = self.adopt, ""
         handle: KernelHandle | None = None
         try:
-            handle = await self._launcher.launch(self._room, kernel_id=self.id, files=self._files)
+            handle = await self._launcher.launch(
+                self._room, kernel_id=self.id, files=self._files, adopt=adopt
+            )
             wire = KernelWire(handle.connection, self._on_message)
             self._wire = wire
-            self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
+            if adopt:
+                await self._resume(wire, handle)
+            else:
+                self.info = {**await _opened(wire, handle), **_NOT_OFFERED}
+                self._owner.kernel_started()
         except BaseException:
             wire_left, self._wire = self._wire, None
             self._set("dead" if self.death else "off")
@@ -301,10 +315,32 @@ class RoomKernel:
         self._handle = handle
         self.death = self.died_at = None
         self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
-        self._owner.kernel_started()
-        self._set("ready")
+        if not adopt:  # else it is ready or busy, as it has said
+            self._set("ready")
         if not self._thawed.is_set():
             await handle.freeze()
+        elif adopt:  # the server may have ended between the room's going on and its kernel's
+            await handle.thaw()
+
+    async def _resume(self, wire: KernelWire, handle: KernelHandle) -> None:
+        """Listen, then have all come again that was said since the last run began."""
+        await wire.listen(START_TIMEOUT_S)
+        self._owner.kernel_started()
+        self._set("ready")
+        self.resumed = await handle.resume()
+        # Answered when the kernel is idle again; see `_learn`.
+        for question in ("kernel_info_request", "comm_info_request"):
+            wire.send("shell", question, {}, msg_id=new_id("srv"))
+
+    def _learn(self, message: Incoming) -> None:
+        """Take what only the server's last process had heard."""
+        content = message.content
+        if message.msg_type == "kernel_info_reply":
+            self.info = {**content, **_NOT_OFFERED}
+        elif message.msg_type == "comm_info_reply" and isinstance(content.get("comms"), dict):
+            for comm_id, comm in list(content["comms"].items())[:MAX_COMMS]:
+                if isinstance(comm, dict):
+                    self._comms.setdefault(comm_id, str(comm.get("target_name")))
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()
@@ -346,6 +382,8 @@ class RoomKernel:
         self.last_activity = self._clock()
         if message.channel == "iopub":
             self._follow(message)
+        elif message.channel == "shell" and self.resumed is not None:
+            self._learn(message)
         self._owner.kernel_message(message)
         self._tell(message)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Protocol, cast
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
@@ -22,6 +23,7 @@ from interview_ext.execution.ports import (
     Files,
     KernelDeath,
     KernelHandle,
+    KernelResumed,
     WorkFile,
     WorkFiles,
 )
@@ -33,6 +35,19 @@ PROVISIONER = "interview-docker-provisioner"
 KERNEL_NAME = "interview-{profile}"
 
 
+class _Sandboxes(Protocol):
+    """What is used of the sandboxes' broker besides the provisioner."""
+
+    async def engine_status(self) -> EngineState: ...
+
+    def limits(self, profile: str) -> Any:
+        """A dataclass of figures."""
+
+    async def left(self) -> Mapping[str, str]: ...
+
+    async def release(self, handle: str) -> None: ...
+
+
 class _Provisioner(Protocol):
     """What is used of the sandbox's provisioner beyond jupyter_client's base class."""
 
@@ -41,6 +56,7 @@ class _Provisioner(Protocol):
 
     async def wait(self) -> int | None: ...
 
+    async def resume(self) -> KernelResumed: ...
     async def freeze(self) -> None: ...
 
     async def thaw(self) -> None: ...
@@ -73,6 +89,10 @@ class SandboxKernel:
         if death is None:
             return KernelDeath(reason="crash")
         return KernelDeath(reason=str(death.reason), detail=str(death.detail))
+
+    async def resume(self) -> KernelResumed:
+        """See `KernelHandle`."""
+        return await self._provisioner.resume()
 
     async def interrupt(self) -> None:
         """See `KernelHandle`."""
@@ -126,11 +146,9 @@ class SandboxLauncher:
     ----------
     request:
         Makes what the provisioner takes as its ``interview`` argument: which sandboxes, whose
-        room, which files.
-    engine:
-        Whether an engine answers.
-    limits:
-        What a kernel of a profile may use.
+        room, which files, and which sandbox that is left to adopt.
+    sandboxes:
+        The broker that those sandboxes come from.
     specs:
         Where kernelspecs are found.
     """
@@ -138,14 +156,12 @@ class SandboxLauncher:
     def __init__(
         self,
         *,
-        request: Callable[[Room, Files], object],
-        engine: Callable[[], Awaitable[EngineState]],
-        limits: Callable[[str], Mapping[str, float]],
+        request: Callable[[Room, Files, str], object],
+        sandboxes: _Sandboxes,
         specs: KernelSpecManager | None = None,
     ) -> None:
         self._request = request
-        self._engine = engine
-        self._limits = limits
+        self._sandboxes = sandboxes
         self._specs = specs or KernelSpecManager()
 
     def kernel_name(self, profile: str) -> str:
@@ -154,13 +170,30 @@ class SandboxLauncher:
 
     def limits(self, profile: str) -> Mapping[str, float]:
         """See `KernelLauncher`."""
-        return self._limits(profile)
+        return asdict(self._sandboxes.limits(profile))
 
     async def engine(self) -> EngineState:
         """See `KernelLauncher`."""
-        return await self._engine()
+        return await self._sandboxes.engine_status()
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+    async def left(self) -> Mapping[str, str]:
+        """See `KernelLauncher`."""
+        try:
+            return await self._sandboxes.left()
+        except SandboxError as error:
+            log.warning("kernels of the server's last process may be left: %s", error.message)
+            return {}
+
+    async def release(self, left: str) -> None:
+        """See `KernelLauncher`."""
+        try:
+            await self._sandboxes.release(left)
+        except SandboxError as error:
+            log.warning("a kernel of the server's last process is left: %s", error.message)
+
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+    ) -> KernelHandle:
         """See `KernelLauncher`."""
         name = self.kernel_name(room.profile)
         self._check_spec(name)
@@ -168,7 +201,7 @@ class SandboxLauncher:
             kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
         )
         try:
-            await manager.start_kernel(interview=self._request(room, files))
+            await manager.start_kernel(interview=self._request(room, files, adopt))
         except (InterviewError, asyncio.CancelledError):
             await manager.shutdown_kernel(now=True)
             raise

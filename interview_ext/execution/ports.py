@@ -100,6 +100,18 @@ class KernelDeath:
     detail: str = ""
 
 
+class KernelResumed(Protocol):
+    """Where a kernel stands that has outlived the server's last process."""
+
+    @property
+    def run(self) -> str:
+        """Id of the last run it was given; empty if it has had none."""
+
+    @property
+    def lost_bytes(self) -> int:
+        """What it has said since that run began and is kept no more, the oldest."""
+
+
 class KernelHandle(Protocol):
     """One started kernel process in its sandbox."""
 
@@ -109,6 +121,16 @@ class KernelHandle(Protocol):
 
     async def wait(self) -> KernelDeath:
         """Return when the kernel has ended, however that came about."""
+
+    async def resume(self) -> KernelResumed:
+        """Let an adopted kernel's messages come, when somebody listens: all since its last run
+        began, then what it says from now on.
+
+        Raises
+        ------
+        SandboxError
+            It is gone.
+        """
 
     async def interrupt(self) -> None:
         """Interrupt what it runs."""
@@ -186,8 +208,18 @@ class KernelLauncher(Protocol):
     async def engine(self) -> EngineState:
         """Whether a kernel could be started now; never raises."""
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
-        """Start a kernel.
+    async def left(self) -> Mapping[str, str]:
+        """Kernels that have outlived the server's last process: room's id by a name that
+        `launch` or `release` takes. Never raises.
+        """
+
+    async def release(self, left: str) -> None:
+        """End one that is not needed any more; never raises."""
+
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+    ) -> KernelHandle:
+        """Start a kernel, or take the one `left` by that name, which then has to be resumed.
 
         Raises
         ------

@@ -15,6 +15,7 @@ from interview_ext.execution.items import Item
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import ExecutionStore, Files, KernelDeath, KernelLauncher
 from interview_ext.execution.records import InputRequest, run_body
+from interview_ext.execution.recovery import REASON, append_note
 from interview_ext.execution.stopper import Stopper
 from interview_ext.execution.timelimit import Hold, TimeLimit
 from interview_ext.execution.wire import Incoming
@@ -31,6 +32,7 @@ QUIET_S = 1.0
 COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
 _FLOODED = "[The run was interrupted, because of its output.]\n"
+_LOST = "[… output lost in the server's restart: {size} bytes before this]\n"
 _UNRECORDED = "the run could not be recorded"
 
 
@@ -125,6 +127,18 @@ class RoomRunner:
         self._queue.append(item)
         self._more.set()
 
+    def outlived(self, left: str, item: Item | None) -> None:
+        """Go on with the kernel that the server's last process has left, and with its run.
+
+        Called by `service` at the start, before anything else is accepted.
+        """
+        self.kernel.adopt = left
+        if item is None:
+            self._spawn(self._adopt_idle())
+        else:
+            self._queue.append(item)
+            self._more.set()
+
     async def interrupt(self, run_id: str | None) -> None:
         """Interrupt the run, or what runs now; what waits behind it is cleared.
 
@@ -212,6 +226,9 @@ class RoomRunner:
     def kernel_started(self) -> None:
         """See `kernels.Owner`."""
         self._intake.kernel_started()
+        current = self._intake.current
+        if current is not None and current.resumed:
+            self._intake.begin_again(current)
 
     def kernel_changed(self) -> None:
         """See `kernels.Owner`."""
@@ -256,6 +273,8 @@ class RoomRunner:
                 item.finished.set()
 
     async def _run(self, item: Item) -> RunState:
+        if item.resumed:
+            return await self._go_on(item)
         failure = await self._started()
         if item.ending is None:
             self._intake.begin(item)
@@ -277,6 +296,37 @@ class RoomRunner:
             await self._ended(item)
         self._time.end()
         return await self._finish(item)
+
+    async def _go_on(self, item: Item) -> RunState:
+        """Wait for the end of a run that the server's last process had begun."""
+        failure = await self._started()
+        resumed = self.kernel.resumed
+        if failure is not None or resumed is None:
+            log.warning("the kernel of room %s could not be adopted: %s", self._room_id, failure)
+            append_note(item.cell, RunState.RUNNING)
+            item.end(RunState.INTERRUPTED, REASON)
+        elif resumed.run != item.run.id:  # it was killed before the kernel got the cell
+            append_note(item.cell, RunState.QUEUED)
+            item.end(RunState.INTERRUPTED, REASON)
+        else:
+            if resumed.lost_bytes:
+                self._intake.remark(item, _LOST.format(size=resumed.lost_bytes))
+            self._time.begin(self._rest_s(item.run))
+            await self._tell_time()
+        await self._ended(item)
+        self._time.end()
+        return await self._finish(item)
+
+    def _rest_s(self, run: Run) -> float:
+        """What a run that was begun by an earlier process has left; all, if its clock stood."""
+        if run.deadline_at is None:
+            return run.time_limit_s or self._run_s
+        return max(0.0, (run.deadline_at - self._clock()).total_seconds())
+
+    async def _adopt_idle(self) -> None:
+        failure = await self._started()
+        if failure is not None:
+            log.warning("the kernel of room %s could not be adopted: %s", self._room_id, failure)
 
     async def _started(self) -> InterviewError | None:
         try:

@@ -81,14 +81,25 @@ class Executions:
     # -- life
 
     async def start(self) -> None:
-        """End the runs that the last stop of the server cut off; from then on, take new ones."""
-        await end_unfinished(
+        """Adopt the kernels that have outlived the server's last process, end the other runs that
+        it cut off; from then on, take new ones.
+        """
+        left = {room: name for name, room in (await self._launcher.left()).items()}
+        going_on = await end_unfinished(
             store=self._store,
             documents=self._documents,
             timeline=self._timeline,
             clock=self._clock,
+            left=left,
         )
+        for room, item in going_on.values():
+            runner = self._runner(room)
+            if room.state is RoomState.PAUSED:
+                await runner.freeze()
+            runner.outlived(left.pop(room.id), item)
         self._started.set()
+        for name in left.values():  # of rooms that have ended
+            await self._launcher.release(name)
 
     async def stop(self) -> None:
         """End all runs and kernels."""

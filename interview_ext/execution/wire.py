@@ -32,6 +32,9 @@ MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 BURST = 50
 """Messages handled before others get their turn on the event loop: about 5 ms."""
 NUDGE_S = 0.1
+IDENTITY = b"interview-server"
+"""The same for every process of the server, or a kernel's answers to the last one's requests would
+find nobody. One kernel has one wire."""
 SETTLE_S = 0.2
 """How long a dead kernel's last messages are waited for."""
 
@@ -121,24 +124,42 @@ class KernelWire:
             raise
         return self._info.result()
 
-    async def _connect_all(self) -> None:
-        """Connect all channels; return when the kernel could ask on stdin.
+    async def listen(self, timeout_s: float) -> None:
+        """Connect to a kernel that may be busy and not answer; return when all it says is heard.
 
-        A kernel silently drops what it asks of somebody whose stdin it does not know yet.
+        Raises
+        ------
+        SandboxError
+            That did not come within `timeout_s`.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connect_all()
+                await self._heard_iopub
+        except TimeoutError:
+            await self.close()
+            raise SandboxError("The kernel cannot be heard.", hint="Run the cell again.") from None
+
+    async def _connect_all(self) -> None:
+        """Connect all channels; return when the kernel could answer, and ask on stdin.
+
+        It silently drops what is for somebody whom it does not know yet.
         """
         for channel in CHANNELS:
-            self._sockets[channel] = self._make_socket(channel, self._session.bsession)
-        stdin = self._sockets["stdin"]
-        shaken = stdin.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            self._sockets[channel] = self._make_socket(channel, IDENTITY)
+        asking = [self._sockets[channel] for channel in ("shell", "stdin")]
+        shaken = [each.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED) for each in asking]
         for channel, socket in self._sockets.items():
             socket.connect(_url(self._connection, channel))
             self._start(self._read(channel, socket), f"kernel {channel}")
         self._start(self._pump(), "kernel messages")
         try:
-            await shaken.recv_multipart()
+            for each in shaken:
+                await each.recv_multipart()
         finally:
-            stdin.disable_monitor()
-            shaken.close(linger=0)
+            for socket, each in zip(asking, shaken, strict=True):
+                socket.disable_monitor()
+                each.close(linger=0)
 
     async def settle(self) -> None:
         """Let the last messages of a kernel that has ended come in."""

@@ -228,6 +228,14 @@ class DockerEngine:
 
         return str(await self._run(work))
 
+    async def executing(self, process: str) -> bool:
+        """See :class:`Engine`."""
+        try:
+            found = await self._run(lambda client: client.exec_inspect(process))
+        except SandboxGone:
+            return False
+        return bool(found["Running"])
+
     async def kill(self, container: str) -> None:
         """See :class:`Engine`."""
 

@@ -79,7 +79,29 @@ class Attachment(Protocol):
         """Let go; the container runs on."""
 
 
-class Engine(Protocol):
+class Containers(Protocol):
+    """What can be done with a container that is there, by whoever has it."""
+
+    async def attach(self, container: str, receiver: Receiver) -> Attachment:
+        """Connect to stdio. May be called before the start, and again after a loss."""
+
+    async def inspect(self, container: str) -> Mapping[str, Any] | None:
+        """The engine's own description, or None if it is gone."""
+
+    async def remove(self, container: str) -> None:
+        """Kill and forget. No error if it is gone."""
+
+    async def measure(self, container: str) -> Measure:
+        """Usage now. Raises SandboxGone if it is gone."""
+
+    async def pause(self, container: str) -> None:
+        """Freeze all its processes; nothing if they are. Raises SandboxGone if it has ended."""
+
+    async def unpause(self, container: str) -> None:
+        """Let them go on; nothing if they do. Raises SandboxGone if it has ended."""
+
+
+class Engine(Containers, Protocol):
     """Runs containers. All methods are safe on the event loop: none blocks."""
 
     async def status(self) -> EngineStatus:
@@ -94,32 +116,17 @@ class Engine(Protocol):
     async def start(self, container: str) -> None:
         """Start PID 1, the shim."""
 
-    async def attach(self, container: str, receiver: Receiver) -> Attachment:
-        """Connect to stdio. May be called before the start, and again after a loss."""
-
     async def execute(self, container: str, profile: Profile) -> str:
         """Start the profile's kernel under the candidate's uid; the answer names the process."""
+
+    async def executing(self, process: str) -> bool:
+        """Whether what `execute` started still runs."""
 
     async def kill(self, container: str) -> None:
         """End all processes at once. No error if there is none."""
 
-    async def pause(self, container: str) -> None:
-        """Freeze all its processes; nothing if they are. Raises SandboxGone if it has ended."""
-
-    async def unpause(self, container: str) -> None:
-        """Let them go on; nothing if they do. Raises SandboxGone if it has ended."""
-
-    async def remove(self, container: str) -> None:
-        """Kill and forget. No error if it is gone."""
-
-    async def inspect(self, container: str) -> Mapping[str, Any] | None:
-        """The engine's own description, or None if it is gone."""
-
     async def list(self, labels: Mapping[str, str]) -> list[str]:
         """All containers, running or not, with these labels."""
-
-    async def measure(self, container: str) -> Measure:
-        """Usage now. Raises SandboxGone if it is gone."""
 
     async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[EngineEvent, None]:
         """What happens to all containers with these labels, from the moment this returns.

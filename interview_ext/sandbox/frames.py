@@ -15,7 +15,7 @@ from enum import IntEnum
 
 from interview_ext.errors import SandboxProtocolError
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("!IBBHQ")
 SYNC_BYTES = 16
 OVERHEAD_BYTES = 64 * 1024
@@ -144,6 +144,10 @@ class ReplayBuffer:
         self._frames: deque[tuple[int, bytes]] = deque()
         self._last = 0
         self.size = 0
+
+    def begin_after(self, number: int) -> None:
+        """Go on from what an earlier sender had sent. Before anything is added."""
+        self._last = number
 
     @property
     def full(self) -> bool:

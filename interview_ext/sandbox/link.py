@@ -13,13 +13,14 @@ import json
 import logging
 import secrets
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone, SandboxProtocolError
 
+from .broker import Resumed
 from .budget import Budget
-from .engine import Attachment, Engine
+from .engine import Attachment, Containers
 from .frames import (
     OVERHEAD_BYTES,
     SYNC_BYTES,
@@ -46,7 +47,12 @@ ACK_S = 0.05
 GREETING_S = 10
 REQUEST_S = 30
 REPLAY_BYTES = 32 * MIB
+KEEP_BYTES = 16 * MIB
+"""Output of the present run that the shim keeps for whoever takes over from us: about 25,000
+lines printed one by one. It counts into the sandbox's memory."""
 REATTACH_TRIES = 5
+LONGEST_PAUSE_S = 1.0
+MAX_NUMBER = 2**63
 DIAGNOSTIC_CHARS = 2000
 FRAME_BYTES = 8 * 1024
 """A longer frame counts as several: who reads it has so much more to do."""
@@ -75,31 +81,43 @@ class Link:
 
     Parameters
     ----------
-    random:
-        Makes the sync marker: n random bytes.
+    sync:
+        The marker of a shim that an earlier link has greeted, to take over from it; None makes a
+        new one for a new container.
+    patience_s:
+        How long an engine that does not answer is asked again after the attachment is lost.
+
+    Attributes
+    ----------
+    resumed:
+        Where the kernel stood when this link took over.
     """
 
     def __init__(
         self,
         *,
-        engine: Engine,
+        containers: Containers,
         container: str,
         limits: Limits,
         owner: LinkOwner,
-        random: Callable[[int], bytes] = secrets.token_bytes,
+        sync: bytes | None = None,
+        patience_s: float = 0,
     ) -> None:
-        self._engine = engine
+        self._containers = containers
         self._container = container
         self._limits = limits
         self._owner = owner
-        self._sync = random(SYNC_BYTES)
+        self.sync = sync or secrets.token_bytes(SYNC_BYTES)
+        self.resumed: Resumed | None = None
+        self._takes_over = sync is not None
+        self._patience_s = patience_s
         self._reader = FrameReader(
-            sync=self._sync, max_payload_bytes=limits.message_bytes + OVERHEAD_BYTES
+            sync=self.sync, max_payload_bytes=limits.message_bytes + OVERHEAD_BYTES
         )
         self._replay = ReplayBuffer(REPLAY_BYTES)
         self._attachment: Attachment | None = None
         self._greeted = asyncio.Event()
-        self._introduced = False
+        self._introduced = self._takes_over
         self._received = 0
         self._acked = 0
         self._unacked_bytes = 0
@@ -122,7 +140,7 @@ class Link:
 
     async def attach(self) -> None:
         """Connect to the container's stdio, before it is started."""
-        self._attachment = await self._engine.attach(self._container, self)
+        self._attachment = await self._containers.attach(self._container, self)
 
     async def greet(self) -> None:
         """Introduce ourselves to the shim, and wait for its answer.
@@ -134,15 +152,16 @@ class Link:
         """
         hello = {
             "version": VERSION,
-            "sync": self._sync.hex(),
+            "sync": self.sync.hex(),
             "received": self._received,
             "max_message_bytes": self._limits.message_bytes,
             "backlog_bytes": self._limits.backlog_bytes,
             "lifeline_s": LIFELINE_S,
+            "keep_bytes": KEEP_BYTES,
         }
         frame = pack(Kind.HELLO, Channel.NONE, 0, json.dumps(hello).encode())
         # The shim knows the marker from the first HELLO on.
-        self._write(self._sync + frame if self._introduced else frame)
+        self._write(self.sync + frame if self._introduced else frame)
         self._introduced = True
         try:
             async with asyncio.timeout(GREETING_S):
@@ -280,10 +299,25 @@ class Link:
             raise SandboxProtocolError("The container greets out of turn.")
         if not isinstance(received, int):
             raise SandboxProtocolError("The container's greeting is incomplete.")
+        if self._takes_over:
+            self._begin_from(greeting, received)
         self._replay.acknowledge(received)
         self._greeted.set()
         for frame in self._replay.rest():
             self._write(frame)
+
+    def _begin_from(self, greeting: Mapping[str, Any], received: int) -> None:
+        """Go on where an earlier link has been."""
+        match greeting:
+            case {"next": int() as first, "run": str() as run, "lost_bytes": int() as lost}:
+                if not (0 < first < MAX_NUMBER and 0 <= received < MAX_NUMBER):
+                    raise SandboxProtocolError("The container's greeting cannot be.")
+            case _:
+                raise SandboxProtocolError("The container's greeting is incomplete.")
+        self._takes_over = False
+        self._received = self._acked = first - 1
+        self._replay.begin_after(received)
+        self.resumed = Resumed(run=run, lost_bytes=lost)
 
     def _answer(self, payload: bytes) -> None:
         if len(payload) < 4:
@@ -351,25 +385,47 @@ class Link:
 
     async def _reattach(self) -> None:
         """Attach again if the container still runs; whoever owns us learns of an exit elsewhere."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience_s
+        tries = 0
+        pause_s = 0.1
         try:
-            for attempt in range(REATTACH_TRIES):
-                await asyncio.sleep(0.1 * 2**attempt)
-                found = await self._engine.inspect(self._container)
-                if found is None or not found["State"]["Running"]:
-                    raise SandboxGone("The container has ended.", reason="crash")
-                self._reader.restart()
-                self._attachment = await self._engine.attach(self._container, self)
-                with contextlib.suppress(SandboxProtocolError):
-                    await self.greet()
-                    log.info("sandbox %.12s: attached again", self._container)
-                    return
-                if self._attachment is not None:  # else it was lost again meanwhile
-                    self._attachment.close()
+            while tries < REATTACH_TRIES:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                try:
+                    if await self._is_frozen():
+                        continue  # nothing can be attached to, and nobody waits for an answer
+                    if await self._attach_again():
+                        return
+                except EngineUnavailable:
+                    if loop.time() > until:
+                        raise
+                else:
+                    tries += 1
             raise SandboxProtocolError("The container's shim does not answer.")
-        except (EngineUnavailable, SandboxError) as error:
+        except SandboxError as error:
             self._fail(error)
         finally:
             self._reattaching = None
+
+    async def _is_frozen(self) -> bool:
+        """Whether the container stands still. Raises SandboxGone if it has ended."""
+        found = await self._containers.inspect(self._container)
+        if found is None or not found["State"]["Running"]:
+            raise SandboxGone("The container has ended.", reason="crash")
+        return bool(found["State"].get("Paused"))
+
+    async def _attach_again(self) -> bool:
+        self._reader.restart()
+        self._attachment = await self._containers.attach(self._container, self)
+        with contextlib.suppress(SandboxProtocolError):
+            await self.greet()
+            log.info("sandbox %.12s: attached again", self._container)
+            return True
+        if self._attachment is not None:  # else it was lost again meanwhile
+            self._attachment.close()
+        return False
 
 
 def _object(payload: bytes) -> dict[str, Any]:

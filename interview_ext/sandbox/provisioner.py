@@ -29,10 +29,9 @@ from traitlets import Unicode
 
 from interview_ext.errors import SandboxGone
 
+from .broker import Broker, Listing, Resumed, SandboxHandle, Usage
 from .deaths import Death, Reason
 from .relay import Relay
-from .sandbox import Listing, Sandbox, Usage
-from .sandboxes import Sandboxes
 
 T = TypeVar("T")
 SHUTDOWN_WAIT_S = 2.0
@@ -46,7 +45,7 @@ class SandboxRequest:
     Attributes
     ----------
     sandboxes:
-        The server's.
+        The server's broker.
     room:
         Whose it is; shown by `Sandboxes.of_room`.
     profile:
@@ -57,13 +56,18 @@ class SandboxRequest:
     run_limit:
         Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox. The
         interview server has a kinder way, with its own clock.
+    adopt:
+        Name of a sandbox that has outlived the server's last process (`Broker.left`), which the
+        kernel's first start takes instead of a fresh one; `DockerProvisioner.resume` then has to
+        follow.
     on_death:
         Called on the event loop when a sandbox of this kernel ends, whatever the reason.
     """
 
-    sandboxes: Sandboxes
+    sandboxes: Broker
     room: str
     profile: str = ""
+    adopt: str = ""
     files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
     run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
@@ -98,10 +102,11 @@ class DockerProvisioner(KernelProvisionerBase):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._request: SandboxRequest | None = None
+        self._adopt = ""
         self._own_loop: OwnLoop | None = None
-        self._own_sandboxes: Sandboxes | None = None
+        self._own_sandboxes: Broker | None = None
         self._relay: Relay | None = None
-        self.sandbox: Sandbox | None = None
+        self.sandbox: SandboxHandle | None = None
         """The present sandbox, or the last one."""
         self.death: Death | None = None
         """Why the last sandbox ended; None while the first one lives."""
@@ -146,6 +151,8 @@ class DockerProvisioner(KernelProvisionerBase):
         if self._request is not None:
             return self._request
         if self._own_sandboxes is None:
+            from .sandboxes import Sandboxes  # the one place that makes a broker of its own
+
             self._own_sandboxes = Sandboxes(pool_size=0)
             await self._own_sandboxes.start()
         return SandboxRequest(sandboxes=self._own_sandboxes, room=self.kernel_id or "own")
@@ -177,6 +184,16 @@ class DockerProvisioner(KernelProvisionerBase):
         if self.sandbox is not None:
             await self.sandbox.stop()
         request = await self._complete_request()
+        adopt, self._adopt = self._adopt or request.adopt, ""
+        if adopt and self.sandbox is None:
+            sandbox = await request.sandboxes.adopt(adopt)
+        else:
+            sandbox = await self._fresh(request)
+        self.sandbox = sandbox
+        relay.attach(sandbox)
+        sandbox.on_death(self._note_death)
+
+    async def _fresh(self, request: SandboxRequest) -> SandboxHandle:
         sandbox = await request.sandboxes.claim(
             request.profile or self.profile, room=request.room, run_limit=request.run_limit
         )
@@ -187,9 +204,19 @@ class DockerProvisioner(KernelProvisionerBase):
         except BaseException:
             await sandbox.stop()
             raise
-        self.sandbox = sandbox
-        relay.attach(sandbox)
-        sandbox.on_death(self._note_death)
+        return sandbox
+
+    async def resume(self) -> Resumed:
+        """Let an adopted sandbox speak, when the kernel's client listens.
+
+        Raises
+        ------
+        SandboxError
+            It cannot be reached; it has been ended then.
+        """
+        if self.sandbox is None:
+            raise SandboxGone("There is no sandbox.", reason=Reason.STOPPED)
+        return await self._there(self.sandbox.resume())
 
     def _note_death(self, death: Death) -> None:
         self.death = death
@@ -214,7 +241,7 @@ class DockerProvisioner(KernelProvisionerBase):
         return 1
 
     @staticmethod
-    async def _wait(sandbox: Sandbox) -> None:
+    async def _wait(sandbox: SandboxHandle) -> None:
         await sandbox.ended.wait()
         await sandbox.stop()
 
@@ -228,7 +255,7 @@ class DockerProvisioner(KernelProvisionerBase):
             await self.kill()
 
     @staticmethod
-    async def _interrupt(sandbox: Sandbox) -> None:
+    async def _interrupt(sandbox: SandboxHandle) -> None:
         sandbox.interrupt()
 
     async def kill(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002  (the base's)
@@ -290,10 +317,22 @@ class DockerProvisioner(KernelProvisionerBase):
         """One of those files. Raises as `Sandbox.get` does."""
         return await self._there(self._present().get(path))
 
-    def _present(self) -> Sandbox:
+    def _present(self) -> SandboxHandle:
         if self.sandbox is None:
             raise SandboxGone("There is no container.", reason=Reason.STOPPED)
         return self.sandbox
+
+    # -- from process to process ------------------------------------------------------------
+
+    async def get_provisioner_info(self) -> dict[str, Any]:
+        """See :class:`KernelProvisionerBase`. What another process needs to adopt the sandbox."""
+        info: dict[str, Any] = await super().get_provisioner_info()
+        return {**info, "sandbox": "" if self.sandbox is None else self.sandbox.id}
+
+    async def load_provisioner_info(self, provisioner_info: dict[str, Any]) -> None:
+        """See :class:`KernelProvisionerBase`. The next launch adopts the sandbox."""
+        await super().load_provisioner_info(provisioner_info)
+        self._adopt = str(provisioner_info.get("sandbox", ""))
 
     # -- the rest ---------------------------------------------------------------------------
 

@@ -25,9 +25,9 @@ from typing import Any, cast
 
 import zmq
 
+from .broker import SandboxHandle
 from .frames import Channel
 from .runclock import DELIMITER
-from .sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Relay:
         self.folder = Path(tempfile.mkdtemp(prefix=_prefix(server_id), dir=_short_folder()))
         self._context = zmq.Context()
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
-        self._sandbox: Sandbox | None = None
+        self._sandbox: SandboxHandle | None = None
         self._closed = False
         for channel in PORTS:
             self._bind(channel)
@@ -122,7 +122,7 @@ class Relay:
 
     # -- the sandbox ------------------------------------------------------------------------
 
-    def attach(self, sandbox: Sandbox) -> None:
+    def attach(self, sandbox: SandboxHandle) -> None:
         """Put a sandbox behind the endpoints. Requests that waited go to it."""
         # What was meant for the old kernel, an interrupt for example, is not for the new one.
         self._read(Channel.CONTROL)

@@ -44,6 +44,12 @@ class RunClock:
         self._since = now
         self._asked = now
 
+    def resumed(self, run: str, now: float) -> None:
+        """A kernel was taken over that may still work on `run`: its reply comes again if not."""
+        if run:
+            self._pending = [run]
+            self._since = now
+
     def sent(self, channel: Channel, parts: Sequence[bytes], now: float) -> None:
         """A client's message goes to the kernel."""
         if channel is Channel.HEARTBEAT:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from interview_ext.errors import (
     BadRequest,
@@ -24,17 +21,18 @@ from interview_ext.errors import (
     TooLarge,
 )
 
+from .broker import Listener, Listing, Resumed, StoredFile, Usage, clean_path
+from .claims import Claim
 from .deaths import Death, Reason
-from .engine import Engine, EngineEvent
+from .engine import Containers, Engine, EngineEvent
 from .frames import Channel
+from .handshake import Handshake, request
 from .link import PING_S, Link
-from .profiles import MIB, Limits, Profile
-from .runclock import RunClock, header
+from .profiles import MIB, Profile
+from .runclock import RunClock
 
 log = logging.getLogger(__name__)
 
-READY_S = 60
-ASK_AGAIN_S = 0.1
 OOM_WINDOW_S = 3.0
 """An out-of-memory event this shortly before an end is its cause."""
 OOM_GRACE_S = 0.3
@@ -42,73 +40,6 @@ OOM_GRACE_S = 0.3
 SIGKILL_STATUS = 137
 FILE_CHUNK_BYTES = 512 * 1024
 USAGE_AGE_S = 1.0
-MAX_PATH_BYTES = 1024
-MAX_PATH_PARTS = 8
-
-
-class Listener(Protocol):
-    """Whoever the kernel's messages go to."""
-
-    def message(self, channel: Channel, parts: list[bytes]) -> None:
-        """A message of the kernel's."""
-
-    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
-        """Output was refused or dropped."""
-
-    def writable(self) -> None:
-        """The sandbox takes messages again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """What a sandbox uses, beside what it may use. `cpu` is in cores."""
-
-    memory_bytes: int
-    cpu: float
-    pids: int
-    limits: Limits
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredFile:
-    """A regular file in the work folder; `path` is relative to it."""
-
-    path: str
-    size_bytes: int
-
-    @property
-    def nameable(self) -> bool:
-        """Whether `Sandbox.get` takes the path: no control characters, no change of direction."""
-        try:
-            clean_path(self.path)
-        except BadRequest:
-            return False
-        return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """The regular files in the work folder; not `complete` if there are more than are listed."""
-
-    files: tuple[StoredFile, ...]
-    complete: bool
-
-
-def clean_path(path: str) -> str:
-    """A path below the work folder, as the shim takes it. Raises BadRequest."""
-    pure = PurePosixPath(path)
-    parts = path.split("/")
-    if (
-        not path
-        or pure.is_absolute()
-        or "\0" in path
-        or len(parts) > MAX_PATH_PARTS
-        or len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES
-        or not path.isprintable()
-        or any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts)
-    ):
-        raise BadRequest("A file's path must be relative, short and below the work folder.")
-    return path
 
 
 class Sandbox:
@@ -116,10 +47,14 @@ class Sandbox:
 
     Attributes
     ----------
+    id:
+        Its name towards whoever has claimed it.
     container:
         The engine's handle; empty before `start`.
     room:
         The room it was handed to; empty while it waits in the pool.
+    frozen:
+        Whether it gets no processor time; see `freeze`.
     death:
         Why it ended, None while it lives.
     """
@@ -127,20 +62,21 @@ class Sandbox:
     def __init__(
         self,
         *,
-        engine: Engine,
+        containers: Containers,
         profile: Profile,
-        image: str,
-        labels: Mapping[str, str],
+        patience_s: float = 0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self.id = uuid.uuid4().hex
         self.profile = profile
         self.container = ""
         self.room = ""
+        self.owner = ""
         self.death: Death | None = None
         self.ended = asyncio.Event()
-        self._engine = engine
-        self._image = image
-        self._labels = labels
+        self._containers = containers
+        self._patience_s = patience_s
+        self._sync: bytes | None = None
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
@@ -154,7 +90,8 @@ class Sandbox:
         self._concluding: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
         self._put_bytes = 0
-        self._frozen = False
+        self.frozen = False
+        self._run_limit = True
         self._measured = (self._loop.time(), 0.0)
         self._measure_lock = asyncio.Lock()
         self._usage: Usage | None = None
@@ -162,7 +99,7 @@ class Sandbox:
 
     # -- life -------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    async def start(self, engine: Engine, *, image: str, labels: Mapping[str, str]) -> None:
         """Create the container, start the kernel, and return when it answers.
 
         Raises
@@ -171,29 +108,33 @@ class Sandbox:
             No container is left behind then.
         """
         try:
-            await self._create()
-            self._link = Link(
-                engine=self._engine,
-                container=self.container,
-                limits=self.profile.limits,
-                owner=self,
-            )
+            await self._create(engine.create(self.profile, image, labels))
+            self._link = self._make_link()
+            self._sync = self._link.sync
             await self._link.attach()
-            await self._engine.start(self.container)
+            await engine.start(self.container)
             await self._link.greet()
-            handshake = _Handshake(self._link)
+            handshake = Handshake(self._link)
             self._listener = handshake
-            self._process = await self._engine.execute(self.container, self.profile)
+            self._process = await engine.execute(self.container, self.profile)
             await self._until_dead(handshake.done())
             self._listener = None
         except BaseException:
             await self.stop(Reason.CRASH, "It did not start.")
             raise
 
-    async def _create(self) -> None:
-        creating = asyncio.ensure_future(
-            self._engine.create(self.profile, self._image, self._labels)
+    def _make_link(self) -> Link:
+        return Link(
+            containers=self._containers,
+            container=self.container,
+            limits=self.profile.limits,
+            owner=self,
+            sync=self._sync,
+            patience_s=self._patience_s,
         )
+
+    async def _create(self, work: Coroutine[Any, Any, str]) -> None:
+        creating = asyncio.ensure_future(work)
         try:
             self.container = await asyncio.shield(creating)
         except asyncio.CancelledError:
@@ -217,6 +158,58 @@ class Sandbox:
                 each.cancel()
                 with suppress(asyncio.CancelledError, SandboxError):
                     await each
+
+    # -- from hand to hand ------------------------------------------------------------------
+
+    @property
+    def claim(self) -> Claim:
+        """All that is needed to take it over."""
+        return Claim(
+            id=self.id,
+            container=self.container,
+            process=self._process,
+            sync=(self._sync or b"").hex(),
+            profile=self.profile.name,
+            room=self.room,
+            owner=self.owner,
+            run_limit=self._run_limit,
+            frozen=self.frozen,
+        )
+
+    def take_over(self, claim: Claim) -> None:
+        """Stand for a container that runs already, instead of `start`; `resume` connects to it."""
+        self.id = claim.id
+        self.container = claim.container
+        self._process = claim.process
+        self._sync = bytes.fromhex(claim.sync)
+        self.owner = claim.owner
+        self.frozen = claim.frozen
+        self.hand_over(claim.room, run_limit=claim.run_limit)
+
+    async def resume(self) -> Resumed:
+        """See :class:`SandboxHandle`."""
+        link = self._link = self._make_link()
+        try:
+            if self.frozen:  # it can neither be attached to nor answer; for a moment it has to
+                await self._containers.unpause(self.container)
+            await link.attach()
+            await link.greet()
+            if self.frozen:
+                await self._containers.pause(self.container)
+        except BaseException:
+            await self.stop(Reason.CRASH, "It could not be reached any more.")
+            raise
+        if link.resumed is None:
+            raise SandboxGone("The container has ended.", reason=Reason.CRASH)
+        self._clock_of_runs.resumed(link.resumed.run, self._loop.time())
+        self.writable()
+        return link.resumed
+
+    async def let_go(self) -> None:
+        """Leave its messages to whoever has the claim; go on watching for its end."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
 
     def connect(self, listener: Listener | None) -> None:
         """Send the kernel's messages there; None discards them."""
@@ -262,7 +255,7 @@ class Sandbox:
             await self._link.close()
         if self.container:
             try:
-                await self._engine.remove(self.container)
+                await self._containers.remove(self.container)
             except SandboxError as error:
                 log.warning("container %.12s may be left over: %s", self.container, error)
 
@@ -304,6 +297,10 @@ class Sandbox:
     def _memory_sentence(self) -> str:
         return f"It used more than its {self.profile.limits.memory_bytes // MIB} MB of memory."
 
+    def ended_elsewhere(self, death: Death) -> None:
+        """Whoever watches the container has told of its end."""
+        self._die(death.reason, death.detail)
+
     def engine_lost(self) -> None:
         """The engine has gone and took its containers along, as far as anybody can tell."""
         self._die(Reason.ENGINE_LOST, "The container engine has gone away.")
@@ -311,7 +308,9 @@ class Sandbox:
     def tick(self) -> None:
         """Once a second: limits of time, and a sign of life to the shim."""
         now = self._loop.time()
-        if self.death is None and self.room and not self._frozen:
+        # Without a link its messages are somebody else's, and so is the watch over its time.
+        watched = self.room and self._link is not None and not self.frozen
+        if self.death is None and watched:
             sentence = self._clock_of_runs.overdue(now)
             if sentence:
                 self._die(Reason.TIME_LIMIT, sentence)
@@ -329,6 +328,7 @@ class Sandbox:
     def hand_over(self, room: str, *, run_limit: bool = True) -> None:
         """From now on it belongs to a room; see `Sandboxes.claim`."""
         self.room = room
+        self._run_limit = run_limit
         self._clock_of_runs = RunClock(
             self.profile.limits, now=self._loop.time(), run_limit=run_limit
         )
@@ -340,13 +340,13 @@ class Sandbox:
         ------
         EngineUnavailable, SandboxGone
         """
-        await self._engine.pause(self.container)
-        self._frozen = True
+        await self._containers.pause(self.container)
+        self.frozen = True
 
     async def thaw(self) -> None:
         """Let it go on. Raises as `freeze` does."""
-        await self._engine.unpause(self.container)
-        self._frozen = False
+        await self._containers.unpause(self.container)
+        self.frozen = False
         self._clock_of_runs.rest_over(self._loop.time())
 
     def send(self, channel: Channel, parts: list[bytes]) -> None:
@@ -449,7 +449,7 @@ class Sandbox:
     def _awake_link(self) -> Link:
         """The link, if somebody at its other end can answer."""
         link = self._live_link()
-        if self._frozen:
+        if self.frozen:
             raise Conflict(
                 "The sandbox is frozen while the interview is paused.",
                 hint="Try again when it goes on; the files stay.",
@@ -476,7 +476,7 @@ class Sandbox:
             return self._usage
 
     async def _measure(self) -> Usage:
-        measure = await self._engine.measure(self.container)
+        measure = await self._containers.measure(self.container)
         now = self._loop.time()
         (then, cpu_s), self._measured = self._measured, (now, measure.cpu_s)
         return Usage(
@@ -498,54 +498,3 @@ def _raise_for(answer: Mapping[str, Any], path: str) -> None:
     if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         raise TooLarge("The work folder is full.")
     raise BadRequest(f"{path}: {answer.get('error')}.")
-
-
-def request(kind: str, content: Mapping[str, Any] | None = None) -> list[bytes]:
-    """An unsigned kernel message of our own, as parts."""
-    head = {
-        "msg_id": uuid.uuid4().hex,
-        "msg_type": kind,
-        "session": "interview-sandbox",
-        "username": "",
-        "date": datetime.now(UTC).isoformat(),
-        "version": "5.3",
-    }
-    rest = [json.dumps(each).encode() for each in (head, {}, {}, content or {})]
-    return [b"<IDS|MSG>", b"", *rest]
-
-
-class _Handshake:
-    """Asks a new kernel for its info until it answers and its output is heard too."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._replied = asyncio.Event()
-        self._heard = asyncio.Event()
-
-    async def done(self) -> None:
-        """Wait for both. Raises SandboxError after `READY_S`."""
-        try:
-            async with asyncio.timeout(READY_S):
-                self._link.send(Channel.SHELL, request("kernel_info_request"))
-                await self._replied.wait()
-                while not self._heard.is_set():
-                    # The reply has come before our subscription was in place: ask again.
-                    self._link.send(Channel.SHELL, request("kernel_info_request"))
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(ASK_AGAIN_S):
-                            await self._heard.wait()
-        except TimeoutError:
-            raise SandboxError(f"The kernel did not start within {READY_S} s.") from None
-
-    def message(self, channel: Channel, parts: list[bytes]) -> None:
-        """See :class:`Listener`."""
-        if channel is Channel.SHELL and header(parts).get("msg_type") == "kernel_info_reply":
-            self._replied.set()
-        elif channel is Channel.IOPUB:
-            self._heard.set()
-
-    def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
-        """See :class:`Listener`."""
-
-    def writable(self) -> None:
-        """See :class:`Listener`."""

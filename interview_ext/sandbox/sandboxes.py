@@ -11,16 +11,26 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from interview_ext.errors import EngineUnavailable, NotFound, SandboxError, SandboxExhausted
+from interview_ext.errors import (
+    EngineUnavailable,
+    NotFound,
+    SandboxError,
+    SandboxExhausted,
+    SandboxGone,
+)
 
+from .claims import Claim, Claims
 from .deaths import Reason
 from .docker import DockerEngine
 from .engine import Engine, EngineEvent, EngineStatus
 from .images import reference
 from .pool import Pool
-from .profiles import PROFILES, Profile
+from .profiles import PROFILES, Limits, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
 
@@ -46,6 +56,9 @@ class Sandboxes:
         Warm sandboxes per profile.
     max_sandboxes:
         All of them, warm ones included.
+    claims:
+        Folder that keeps what has to be known to take over the sandboxes of a process that was
+        killed; None removes them at the next start.
     """
 
     def __init__(
@@ -56,6 +69,7 @@ class Sandboxes:
         profiles: Mapping[str, Profile] = PROFILES,
         pool_size: int = 1,
         max_sandboxes: int = 100,
+        claims: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.server_id = server_id or secrets.token_hex(8)
@@ -64,6 +78,8 @@ class Sandboxes:
         self._pool_size = pool_size
         self._max = max_sandboxes
         self._clock = clock
+        self._claims = Claims(claims)
+        self._left: dict[str, Sandbox] = {}
         self._all: set[Sandbox] = set()
         self._pools: dict[str, Pool] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,12 +89,13 @@ class Sandboxes:
     # -- life -------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Remove what an earlier run left, and begin to fill the pools.
+        """Find again what is claimed, remove the rest of an earlier run, begin to fill the pools.
 
         Does not raise if no engine answers: rooms work without cells, and `engine_status` tells.
         """
         await asyncio.to_thread(remove_left_over, self.server_id)
         try:
+            await self._find_again()
             await self.remove_left_over()
         except EngineUnavailable as error:
             log.warning("cells cannot run: %s %s", error.message, error.hint)
@@ -135,22 +152,57 @@ class Sandboxes:
         self.profile(profile)
         return self._pools[profile]
 
-    async def claim(self, profile: str, *, room: str, run_limit: bool = True) -> Sandbox:
-        """A fresh sandbox for a room, its kernel answering.
+    def limits(self, profile: str) -> Limits:
+        """See :class:`Broker`."""
+        return self.profile(profile).limits
 
-        Parameters
-        ----------
-        run_limit:
-            Whether it ends when a cell runs longer than the profile's ``run_s``.
-
-        Raises
-        ------
-        EngineUnavailable, ImageMissing, SandboxExhausted, SandboxError
-            There is none to be had.
-        """
+    async def claim(
+        self, profile: str, *, room: str, run_limit: bool = True, owner: str = ""
+    ) -> Sandbox:
+        """See :class:`Broker`. `owner` is a broker's client."""
         sandbox = await self.pool(profile).claim()
         sandbox.hand_over(room, run_limit=run_limit)
+        sandbox.owner = owner
+        self._claims.save(sandbox.claim)
+        sandbox.on_death(lambda _: self._claims.remove(sandbox.id))
         return sandbox
+
+    async def left(self) -> Mapping[str, str]:
+        """See :class:`Broker`."""
+        return {name: s.room for name, s in self._left.items() if s.death is None}
+
+    async def adopt(self, handle: str) -> Sandbox:
+        """See :class:`Broker`."""
+        sandbox = self._left.pop(handle, None)
+        if sandbox is None:
+            raise SandboxGone("The container has ended.", reason=Reason.STOPPED)
+        return sandbox
+
+    async def release(self, handle: str) -> None:
+        """See :class:`Broker`."""
+        sandbox = self._left.pop(handle, None)
+        if sandbox is not None:
+            await sandbox.stop()
+
+    async def _find_again(self) -> None:
+        """Stand again for what was claimed, in so far as it still runs."""
+        for claim in self._claims.load():
+            state = await self._state(claim) if claim.profile in self.profiles else None
+            if state is None:
+                self._claims.remove(claim.id)
+                continue
+            sandbox = self._sandbox(self.profiles[claim.profile])
+            sandbox.take_over(replace(claim, frozen=bool(state.get("Paused"))))
+            sandbox.on_death(lambda _, name=claim.id: self._claims.remove(name))  # type: ignore[misc]
+            self._left[claim.id] = sandbox
+
+    async def _state(self, claim: Claim) -> Mapping[str, Any] | None:
+        """The engine's word on a container whose kernel runs, frozen or not; else None."""
+        found = await self.engine.inspect(claim.container)
+        if found is None or not found["State"]["Running"]:
+            return None
+        state: Mapping[str, Any] = found["State"]
+        return state if await self.engine.executing(claim.process) else None
 
     def of_room(self, room: str) -> list[Sandbox]:
         """The living sandboxes of a room."""
@@ -165,16 +217,16 @@ class Sandboxes:
         with suppress(TimeoutError):
             async with asyncio.timeout(ENGINE_RETRY_S):
                 await self._listening.wait()
-        sandbox = Sandbox(
-            engine=self.engine,
-            profile=profile,
-            image=await asyncio.to_thread(reference, profile.image),
-            labels={**self._labels, PROFILE_LABEL: profile.name},
-            clock=self._clock,
-        )
+        image = await asyncio.to_thread(reference, profile.image)
+        sandbox = self._sandbox(profile)
+        labels = {**self._labels, PROFILE_LABEL: profile.name}
+        await sandbox.start(self.engine, image=image, labels=labels)
+        return sandbox
+
+    def _sandbox(self, profile: Profile) -> Sandbox:
+        sandbox = Sandbox(containers=self.engine, profile=profile, clock=self._clock)
         self._all.add(sandbox)
         sandbox.on_death(lambda _: self._all.discard(sandbox))
-        await sandbox.start()
         return sandbox
 
     # -- watching ---------------------------------------------------------------------------

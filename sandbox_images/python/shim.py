@@ -6,9 +6,14 @@ The host reaches the container through nothing but its attached stdin and stdout
 
 (network byte order). HELLO, ACK and PING carry no number of their own; every other frame is
 numbered from 1 in each direction, kept by its sender until the other side has acknowledged it, and
-sent again after a lost attachment. A `docker attach` that breaks cuts the stream anywhere, so each
-side starts anew at the other's *sync marker*: 16 random bytes that the host chose and sent in its
-first HELLO, before the kernel existed, and that the kernel therefore cannot forge.
+sent again after a lost attachment. What the host has acknowledged since the present run began is
+kept on, within bounds: a host that was killed has lost what it had taken, greets as one that has
+received nothing, and gets the run from its beginning. The next run ends that: it is sent only when
+the one before has been stored.
+
+A `docker attach` that breaks cuts the stream anywhere, so each side starts anew at the other's
+*sync marker*: 16 random bytes that the host chose and sent in its first HELLO, before the kernel
+existed, and that the kernel therefore cannot forge.
 
 This file is complete in itself: Python's standard library and the pyzmq that ipykernel needs
 anyway. Its counterpart on the host is ``interview_ext/sandbox/frames.py``; a test holds the two
@@ -37,7 +42,7 @@ import zmq
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("!IBBHQ")
 HELLO, ACK, PING, MESSAGE, FILE, REPLY, NOTICE = range(1, 8)
 SHELL, CONTROL, STDIN, IOPUB, HEARTBEAT = range(1, 6)
@@ -119,6 +124,10 @@ class Outbox:
         self.frames: deque[tuple[int, bytes]] = deque()  # oldest first
         self.last = 0
         self.size = 0
+        self.kept: deque[tuple[int, bytes]] = deque()  # acknowledged, of the present run
+        self.kept_size = 0
+        self.keep = 0
+        self.lost = 0
         self.unsent: deque[bytes] = deque()
         self.partial: bytes | memoryview = b""
 
@@ -134,7 +143,21 @@ class Outbox:
 
     def acknowledge(self, number: int) -> None:
         while self.frames and self.frames[0][0] <= number:
-            self.size -= len(self.frames.popleft()[1])
+            taken, frame = self.frames.popleft()
+            self.size -= len(frame)
+            if frame[4] == REPLY:  # only its number is needed again
+                frame = HEADER.pack(6, REPLY, 0, 0, taken) + struct.pack("!I", 2) + b"{}"
+            self.kept.append((taken, frame))
+            self.kept_size += len(frame)
+        while self.kept_size > self.keep:
+            size = len(self.kept.popleft()[1])
+            self.kept_size -= size
+            self.lost += size
+
+    def begin_run(self) -> None:
+        """What was acknowledged before is not needed again."""
+        self.kept.clear()
+        self.kept_size = self.lost = 0
 
     def restart(self, greeting: bytes) -> None:
         """After a new attachment: nothing is under way, the greeting goes first."""
@@ -143,7 +166,13 @@ class Outbox:
 
     def resend_after(self, number: int) -> None:
         self.acknowledge(number)
-        self.unsent = deque(frame for _, frame in self.frames)
+        again = [frame for kept, frame in self.kept if kept > number]
+        self.unsent = deque([*again, *(frame for _, frame in self.frames)])
+
+    def next_after(self, number: int) -> int:
+        """Number of the first frame that `resend_after` sends."""
+        kept = next((kept for kept, _ in self.kept if kept > number), 0)
+        return kept or (self.frames[0][0] if self.frames else self.last + 1)
 
     @property
     def pending(self) -> bool:
@@ -281,9 +310,11 @@ class Shim:
         self.files = WorkFolder()
         self.received = 0
         self.unacknowledged = 0
+        self.run_id: object = ""
         self.dropped = [0, 0]
         self.settings: dict[str, Any] = {}
-        self.heard = time.monotonic()
+        self.awake = time.monotonic()
+        self.silent_s = 0.0
 
     # -- from the host ----------------------------------------------------------------------
 
@@ -294,7 +325,7 @@ class Shim:
             return
         if not data:
             sys.exit(0)  # the host has closed our stdin: nobody is left to work for
-        self.heard = time.monotonic()
+        self.silent_s = 0.0
         for kind, channel, number, payload in self.reader.feed(data):
             if kind == HELLO:
                 self.greet(json.loads(payload))
@@ -308,10 +339,18 @@ class Shim:
             self.settings = hello
             self.reader.sync = bytes.fromhex(hello["sync"])
             self.reader.max_payload = hello["max_message_bytes"] + 64 * 1024
+            self.outbox.keep = hello["keep_bytes"]
             self.connect()
-        else:
-            self.outbox.acknowledge(hello["received"])
-        answer = json.dumps({"version": VERSION, "received": self.received}).encode()
+        self.outbox.acknowledge(hello["received"])
+        answer = json.dumps(
+            {
+                "version": VERSION,
+                "received": self.received,
+                "next": self.outbox.next_after(hello["received"]),
+                "run": self.run_id,
+                "lost_bytes": self.outbox.lost,
+            }
+        ).encode()
         greeting = HEADER.pack(len(answer), HELLO, 0, 0, 0) + answer
         self.outbox.restart(self.reader.sync + greeting)
         self.outbox.resend_after(hello["received"])
@@ -326,11 +365,20 @@ class Shim:
         if self.unacknowledged >= ACK_EVERY:
             self.send_ack()
         if kind == MESSAGE:
-            self.sockets[channel].send_multipart(unpack_parts(payload))
+            parts = unpack_parts(payload)
+            if channel == SHELL:
+                self.note_run(parts)
+            self.sockets[channel].send_multipart(parts)
         elif kind == FILE:
             self.answer_file(payload)
         else:
             raise ProtocolError("unknown kind of frame")
+
+    def note_run(self, parts: list[bytes]) -> None:
+        header = self.header_of(parts, 0)
+        if header.get("msg_type") == "execute_request":
+            self.run_id = header.get("msg_id")
+            self.outbox.begin_run()
 
     def send_ack(self) -> None:
         self.unacknowledged = 0
@@ -467,8 +515,15 @@ class Shim:
             if not ready and self.unacknowledged:
                 self.send_ack()
             self.outbox.write(1)
-            if self.settings and time.monotonic() - self.heard > self.settings["lifeline_s"]:
+            self.count_silence()
+            if self.settings and self.silent_s > self.settings["lifeline_s"]:
                 sys.exit(0)  # the host has not been heard for so long that it must be gone
+
+    def count_silence(self) -> None:
+        """Time in which this process was frozen is no silence of the host's."""
+        now = time.monotonic()
+        self.silent_s += min(now - self.awake, 2.0)
+        self.awake = now
 
 
 if __name__ == "__main__":

@@ -125,10 +125,12 @@ class Page:
                 sent = self.socket.write_message(message, binary=True)
                 sent.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def until(self, predicate: Callable[[], object], what: str = "") -> None:
+    async def until(
+        self, predicate: Callable[[], object], what: str = "", *, wait_s: float = WAIT_S
+    ) -> None:
         """Wait until something that a frame brings about is so."""
         try:
-            async with asyncio.timeout(WAIT_S), self._changed:
+            async with asyncio.timeout(wait_s), self._changed:
                 await self._changed.wait_for(predicate)
         except TimeoutError:
             raise AssertionError(f"{what or predicate} did not come: {self.text!r}") from None

@@ -11,7 +11,13 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 
 from interview_ext.errors import NotFound
-from interview_ext.execution.ports import Files, KernelDeath, KernelHandle, WorkFiles
+from interview_ext.execution.ports import (
+    Files,
+    KernelDeath,
+    KernelHandle,
+    KernelResumed,
+    WorkFiles,
+)
 from interview_ext.rooms.model import Room
 
 
@@ -27,6 +33,9 @@ class LocalKernel:
         assert self.manager.provisioner is not None
         code = await self.manager.provisioner.wait()
         return KernelDeath(reason="crash", detail=f"Exit status {code}.")
+
+    async def resume(self) -> KernelResumed:
+        raise NotImplementedError("a local kernel does not outlive the test")
 
     async def interrupt(self) -> None:
         await self.manager.signal_kernel(signal.SIGINT)
@@ -76,7 +85,15 @@ class LocalLauncher:
     async def engine(self) -> Engine:
         return self.state
 
-    async def launch(self, room: Room, *, kernel_id: str, files: Files) -> KernelHandle:
+    async def left(self) -> Mapping[str, str]:
+        return {}
+
+    async def release(self, left: str) -> None:
+        raise NotImplementedError("nothing is left")
+
+    async def launch(
+        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+    ) -> KernelHandle:
         self.launched += 1
         for path, content in (await files()).items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -39,13 +39,14 @@ def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
     package = Path(interview_ext.sandbox.__file__).parent
     (kernels / "interview-python").symlink_to(package / "kernelspec")
 
-    def request(room: Room, files: Files) -> SandboxRequest:
-        return SandboxRequest(sandboxes=sandboxes, room=room.id, files=files, run_limit=False)
+    def request(room: Room, files: Files, adopt: str) -> SandboxRequest:
+        return SandboxRequest(
+            sandboxes=sandboxes, room=room.id, files=files, run_limit=False, adopt=adopt
+        )
 
     return SandboxLauncher(
         request=request,
-        engine=sandboxes.engine_status,
-        limits=lambda name: vars(sandboxes.profile(name).limits),
+        sandboxes=sandboxes,
         specs=KernelSpecManager(kernel_dirs=[str(kernels)]),
     )
 
@@ -262,9 +263,8 @@ async def test_a_kernelspec_of_our_name_without_a_sandbox_is_not_used(tmp_path: 
     )
     sandboxes = Sandboxes(pool_size=0)
     local = SandboxLauncher(
-        request=lambda _room, _files: None,
-        engine=sandboxes.engine_status,
-        limits=lambda _: {},
+        request=lambda _room, _files, _adopt: None,
+        sandboxes=sandboxes,
         specs=KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")]),
     )
     async with asynccontextmanager(make_bench)(tmp_path, local) as bench:

@@ -21,6 +21,7 @@ from interview_ext.sandbox.deaths import Death
 from interview_ext.sandbox.docker import CALL_TIMEOUT_S, DockerEngine
 from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import DockerProvisioner, SandboxRequest
+from interview_ext.sandbox.sandbox import Sandbox
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
 from tests.descriptors import back_to, descriptors
 
@@ -82,6 +83,11 @@ class Kernel:
     def provisioner(self) -> DockerProvisioner:
         assert isinstance(self.manager.provisioner, DockerProvisioner)
         return self.manager.provisioner
+
+    @property
+    def sandbox(self) -> Sandbox:
+        assert isinstance(self.provisioner.sandbox, Sandbox)
+        return self.provisioner.sandbox
 
     async def run(self, code: str, *, patience_s: float = PATIENCE_S, **kwargs: Any) -> Run:
         """Run a cell; returns after its reply and its idle state."""

@@ -13,8 +13,7 @@ from .conftest import Kernel, MakeKernel
 
 @pytest.fixture
 def sandbox(kernel: Kernel) -> Sandbox:
-    assert kernel.provisioner.sandbox is not None
-    return kernel.provisioner.sandbox
+    return kernel.sandbox
 
 
 async def test_files_of_the_room_are_there_before_the_first_cell(make_kernel: MakeKernel) -> None:

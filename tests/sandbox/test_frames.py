@@ -147,3 +147,38 @@ def test_headers_that_cannot_be_read_are_empty(raw: bytes) -> None:
     assert header([b"<IDS|MSG>", b"", raw]) == {}
     assert header([b"no delimiter"]) == {}
     assert header([b"<IDS|MSG>", b"", json.dumps({"msg_type": "x"}).encode()]) == {"msg_type": "x"}
+
+
+def test_the_shim_keeps_the_present_run_for_whoever_takes_over(shim: types.ModuleType) -> None:
+    outbox = shim.Outbox()
+    outbox.keep = 4 * (HEADER.size + 1)
+    for text in (b"a", b"b", b"c"):
+        outbox.add(shim.MESSAGE, shim.IOPUB, text)
+    outbox.acknowledge(2)
+
+    def again(number: int) -> list[tuple[int, bytes]]:
+        outbox.resend_after(number)
+        frames = [(HEADER.unpack_from(f)[-1], f[HEADER.size :]) for f in outbox.unsent]
+        assert outbox.next_after(number) == (frames[0][0] if frames else outbox.last + 1)
+        return frames
+
+    assert again(2) == [(3, b"c")]
+    assert again(1) == [(2, b"b"), (3, b"c")]
+    assert again(0) == [(1, b"a"), (2, b"b"), (3, b"c")]
+    for text in (b"d", b"e", b"f"):
+        outbox.add(shim.MESSAGE, shim.IOPUB, text)
+    outbox.acknowledge(6)
+    assert again(0) == [(3, b"c"), (4, b"d"), (5, b"e"), (6, b"f")]
+    assert outbox.lost == 2 * (HEADER.size + 1)
+    outbox.begin_run()
+    assert (again(0), outbox.lost) == ([], 0)
+
+
+def test_the_shim_keeps_no_file_that_was_taken_out(shim: types.ModuleType) -> None:
+    """Only the frame's number is needed again, or one file would push out the run's output."""
+    outbox = shim.Outbox()
+    outbox.keep = 1000
+    outbox.add(shim.REPLY, 0, b"x" * 5000)
+    outbox.acknowledge(1)
+    assert outbox.lost == 0
+    assert HEADER.unpack_from(outbox.kept[0][1])[1::3] == (Kind.REPLY, 1)

@@ -23,10 +23,9 @@ def python(code: str) -> str:
 
 @pytest.fixture
 async def inspected(kernel: Kernel) -> dict[str, Any]:
-    assert kernel.provisioner.sandbox is not None
     client = docker.from_env()
     try:
-        found: dict[str, Any] = client.api.inspect_container(kernel.provisioner.sandbox.container)
+        found: dict[str, Any] = client.api.inspect_container(kernel.sandbox.container)
     finally:
         client.close()
     return found

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.descriptors import back_to, descriptors
+from tests.sandbox.broker_process import BrokerProcess
 from tests.whole.server import Server
 
 MakeServer = Callable[..., Server]
+MakeBroker = Callable[[], Awaitable[BrokerProcess]]
 PATIENCE_S = 20
 OWN_FAULT = re.compile(r'File "[^"]*/interview_ext/.*')
 """A line of a traceback that leads through this package."""
@@ -49,3 +51,19 @@ async def make_server(sandbox_image: None, folder: Path) -> AsyncIterator[MakeSe
         assert server.containers() == set(), "containers are left"
         assert server.temporary() == [], "temporary files are left"
     await back_to(before, PATIENCE_S)
+
+
+@pytest.fixture
+async def make_broker(sandbox_image: None, folder: Path) -> AsyncIterator[MakeBroker]:
+    """Starts brokers. In the end they are stopped, after the servers."""
+    made: list[BrokerProcess] = []
+
+    async def make() -> BrokerProcess:
+        broker = BrokerProcess(folder / f"broker-{len(made)}", pool_size=1)
+        made.append(broker)
+        await broker.start()
+        return broker
+
+    yield make
+    for broker in made:
+        await broker.stop()

@@ -232,11 +232,12 @@ class Tab(Page):
         async with self._turn:
             return await self.person.ask("POST", "/executions", wish)
 
-    async def ended(self, run_id: str) -> dict[str, Any]:
+    async def ended(self, run_id: str, *, wait_s: float = WAIT_S) -> dict[str, Any]:
         """Wait for a run's end; return its record."""
         await self.until(
             lambda: self.runs.get(run_id, {}).get("state") not in (None, "queued", "running"),
             f"the end of {run_id}",
+            wait_s=wait_s,
         )
         return self.runs[run_id]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import docker
+import docker.errors
 import httpx
 
 from interview_ext.rooms.ids import digest
@@ -152,6 +154,16 @@ class Server:
                 all=True, filters={"label": f"{SERVER_LABEL}={server_id}"}
             )
             return {container["Id"] for container in found}
+        finally:
+            client.close()
+
+    def remove_containers(self) -> None:
+        """End all its containers, as a restart of the machine would."""
+        client = docker.from_env()
+        try:
+            for container in self.containers():
+                with contextlib.suppress(docker.errors.APIError):
+                    client.api.remove_container(container, force=True)
         finally:
             client.close()
 

@@ -16,7 +16,8 @@ import pytest
 from pycrdt import TransactionEvent
 
 from interview_ext.collab.wire.update import Span, read_update
-from tests.whole.conftest import MakeServer
+from tests.sandbox.broker_process import BrokerProcess
+from tests.whole.conftest import MakeBroker, MakeServer
 from tests.whole.people import Person, Tab
 from tests.whole.server import Server
 
@@ -167,6 +168,7 @@ async def test_killed_server_keeps_what_it_called_saved(make_server: MakeServer)
             before = server.containers()
             assert len(before) >= 1, "the killed server has left the room's container"
             await asyncio.to_thread(server.wait_killed)
+            server.remove_containers()  # here the kernels are gone; see the tests below
             answer, _ = await asyncio.gather(
                 press_at_once(tabs[0], "again"), asyncio.to_thread(server.start)
             )
@@ -225,3 +227,80 @@ async def check_runs(onlooker: Person, fresh: Tab, accepted: list[dict[str, Any]
     assert len(numbers) > 20
     assert numbers == [f"<{n}>" for n in range(len(numbers))], "output is missing or doubled"
     assert fresh.printed("quick") == "7\n"
+
+
+LINES = 10_000
+PATIENCE_S = 60.0
+AT_ONCE = """import time
+begun = time.monotonic()
+for number in range(10_000):
+    print(f"<{number}>", flush=True)
+    while time.monotonic() < begun + number / 1000:
+        time.sleep(0.001)
+after = before + 1
+"""
+
+
+@pytest.mark.timeout(240)
+async def test_a_run_outlives_the_server(make_server: MakeServer) -> None:
+    """Ten thousand lines at a thousand a second, with SIGKILL among them: each is there once."""
+    server = make_server()
+    await asyncio.to_thread(server.start)
+    await outlive(server)
+
+
+@pytest.mark.timeout(240)
+async def test_a_run_outlives_the_server_at_a_broker(
+    make_broker: MakeBroker, make_server: MakeServer
+) -> None:
+    """The same with the container engine in another process, which is killed and started too."""
+    broker = await make_broker()
+    token_file = broker.token_file("whole")
+    server = make_server(
+        {
+            "InterviewApp.sandbox_broker": broker.url,
+            "InterviewApp.sandbox_broker_token_file": str(token_file),
+        }
+    )
+    server.secrets["the broker's token"] = broker.tokens["whole"]
+    await asyncio.to_thread(server.start)
+    await outlive(server, broker)
+
+
+async def outlive(server: Server, broker: BrokerProcess | None = None) -> None:
+    room = await server.room({"set": "before = 41", "print": AT_ONCE, "ask": "before, after"})
+    cora = await Person.join(server, await server.invite(room), "Cora")
+    otto = await Person.join(server, await server.invite(room, "observer"), "Otto")
+    document = await cora.document()
+    tab = await Tab(cora, document).open()
+    first = (await tab.run("set")).json()
+    assert (await tab.ended(first["id"], wait_s=PATIENCE_S))["state"] == "done"
+    kernel = await kernel_id(cora)
+    run = (await tab.run("print")).json()
+    await tab.until(lambda: "<3000>" in tab.printed("print"), "3,000 lines", wait_s=PATIENCE_S)
+    os.kill(server.pid, signal.SIGKILL)
+    tab.online.clear()
+    await tab.closed.wait()
+    await asyncio.to_thread(server.wait_killed)
+    if broker is not None:
+        await broker.kill()
+        await broker.start()
+    await asyncio.to_thread(server.start)
+    fresh = await Tab(otto, document).open()
+    assert fresh.cell("print")["execution_state"] == "running"
+    assert (await kernel_id(cora)) == kernel
+    ended = await fresh.ended(run["id"], wait_s=PATIENCE_S)
+    assert (ended["state"], ended["death"]) == ("done", None)
+    assert fresh.printed("print").split() == [f"<{number}>" for number in range(LINES)]
+    assert fresh.cell("print")["execution_count"] == 2
+    assert fresh.cell("print")["execution_state"] == "idle"
+    tab.online.set()
+    await tab.back(2)
+    asked = (await tab.run("ask")).json()
+    assert (await tab.ended(asked["id"], wait_s=PATIENCE_S))["state"] == "done"
+    await fresh.until(lambda: bool(fresh.outputs("ask")), "the variables", wait_s=PATIENCE_S)
+    assert fresh.outputs("ask")[0]["data"]["text/plain"] == "(41, 42)"
+
+
+async def kernel_id(person: Person) -> str:
+    return str((await person.ask("GET", "/sandbox")).json()["kernel_id"])

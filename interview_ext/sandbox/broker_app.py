@@ -1,0 +1,172 @@
+"""``jupyter interview broker``: the process that owns the container engine, and its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import logging
+import os
+import signal
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.application import JupyterApp
+from jupyter_core.paths import jupyter_data_dir
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets, bind_unix_socket
+from traitlets import Dict, Int, TraitError, Unicode, default, validate
+
+from .broker_clients import BrokerUsers
+from .broker_desk import BrokerDesk
+from .broker_http import BrokerAddress
+from .broker_server import MAX_BODY_BYTES, application
+from .limit_settings import profiles_with
+from .sandboxes import Sandboxes
+
+CLIENTS = "clients.json"
+SOCKET = "broker.sock"
+
+
+class BrokerApp(JupyterApp):
+    """Owns the container engine, and hands out sandboxes to interview servers."""
+
+    name = "jupyter-interview-broker"
+    description = "Hands out sandboxes of its container engine to interview servers."
+
+    state_dir = Unicode(
+        help="""Folder, entered by nobody else, that holds the clients' file, the socket and what
+        is needed to find the sandboxes again after a restart. One broker per folder.""",
+    ).tag(config=True)
+
+    listen = Unicode(
+        help="""Where to listen: ``unix:///path/of/a/socket``, ``https://0.0.0.0:8443`` or, on
+        loopback only, ``http://127.0.0.1:8442``. Empty: ``broker.sock`` in `state_dir`.""",
+    ).tag(config=True)
+
+    certfile = Unicode("", help="Certificate (PEM) for HTTPS.").tag(config=True)
+
+    keyfile = Unicode("", help="Private key (PEM) for HTTPS.").tag(config=True)
+
+    pool_size = Int(
+        1, min=0, max=50, help="Sandboxes kept started for each profile (0 to 50)."
+    ).tag(config=True)
+
+    max_sandboxes = Int(
+        100,
+        min=1,
+        max=10_000,
+        help="Sandboxes of all clients that may exist at once, the pool included (1 to 10000).",
+    ).tag(config=True)
+
+    sandbox_limits = Dict(
+        help="""Limits of the profiles that differ from the built-in ones, by profile, such as
+        ``{"python": {"memory_bytes": 2147483648}}``.""",
+    ).tag(config=True)
+
+    @default("state_dir")
+    def _default_state_dir(self) -> str:
+        return str(Path(jupyter_data_dir()) / "interview-broker")
+
+    @default("listen")
+    def _default_listen(self) -> str:
+        return f"unix://{Path(self.state_dir).absolute() / SOCKET}"
+
+    @default("log_level")
+    def _default_log_level(self) -> int:
+        return logging.INFO
+
+    @validate("listen")
+    def _valid_listen(self, proposal: Any) -> str:
+        url: str = proposal["value"]
+        try:
+            BrokerAddress.parse(url)
+        except ValueError as error:
+            raise TraitError(f"BrokerApp.listen: {error}") from error
+        return url
+
+    @validate("sandbox_limits")
+    def _valid_limits(self, proposal: Any) -> dict[str, Any]:
+        profiles_with(proposal["value"], trait="BrokerApp.sandbox_limits")
+        return dict(proposal["value"])
+
+    @property
+    def clients_file(self) -> Path:
+        """Who may come; see `BrokerUsers`."""
+        return Path(self.state_dir).absolute() / CLIENTS
+
+    def start(self) -> None:
+        """Serve until a signal to end."""
+        super().start()
+        logging.getLogger("interview_ext").setLevel(int(str(self.log_level)))
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+        folder = Path(self.state_dir).absolute()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        lock = _lock(folder)
+        try:
+            asyncio.run(self._serve(folder))
+        finally:
+            os.close(lock)
+
+    async def _serve(self, folder: Path) -> None:
+        desk = BrokerDesk(
+            Sandboxes(
+                server_id=_server_id(folder),
+                profiles=profiles_with(self.sandbox_limits, trait="BrokerApp.sandbox_limits"),
+                pool_size=self.pool_size,
+                max_sandboxes=self.max_sandboxes,
+                claims=folder / "claims",
+            )
+        )
+        await desk.start()
+        server = self._listen(desk)
+        self.log.info("the sandbox broker listens on %s", self.listen)
+        ending = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, ending.set)
+        try:
+            await ending.wait()
+        finally:
+            server.stop()
+            await desk.stop()
+            await server.close_all_connections()
+
+    def _listen(self, desk: BrokerDesk) -> HTTPServer:
+        address = BrokerAddress.parse(self.listen)
+        tls = None
+        if address.base.startswith("https:"):
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(self.certfile, self.keyfile or None)
+        server = HTTPServer(
+            application(desk, BrokerUsers(self.clients_file)),
+            ssl_options=tls,
+            max_body_size=MAX_BODY_BYTES,
+        )
+        if address.socket_path:
+            # Seen by no one before it has its mode: the folder is entered by nobody else.
+            server.add_socket(bind_unix_socket(address.socket_path, mode=0o600))
+            return server
+        host, port = address.host_and_port()
+        if tls is None and host not in ("127.0.0.1", "localhost", "::1"):
+            raise TraitError("BrokerApp.listen: http:// is for loopback only; use https://")
+        server.add_sockets(bind_sockets(port, host))
+        return server
+
+
+def _lock(folder: Path) -> int:
+    """Hold the folder until the end of the process. Raises TraitError if another broker does."""
+    lock = os.open(folder / "broker.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise TraitError(f"BrokerApp.state_dir: another broker uses {folder}") from None
+    return lock
+
+
+def _server_id(folder: Path) -> str:
+    """What the broker's containers are known by; the same after a restart."""
+    return hashlib.sha256(f"{socket.gethostname()}:{folder}".encode()).hexdigest()[:16]

@@ -1,0 +1,260 @@
+"""The broker over HTTP: thin handlers on `BrokerDesk`.
+
+    GET    /v1/status                  engine, and the limits of each profile
+    GET    /v1/claims                  what this client has
+    POST   /v1/claims                  {profile, room, run_limit} → {id, sync, …}
+    GET    /v1/claims/{id}             → {running, frozen, death}
+    GET    /v1/claims/{id}/usage
+    POST   /v1/claims/{id}/freeze
+    POST   /v1/claims/{id}/thaw
+    DELETE /v1/claims/{id}
+    WS     /v1/claims/{id}/stream      binary: the container's stdio; text: {"death": …}
+
+Every request carries ``Authorization: Bearer …``. Errors are the package's own, by code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from interview_ext.errors import BadRequest, InterviewError, NotFound, Unauthenticated
+
+from .broker_clients import BrokerUser, BrokerUsers
+from .broker_desk import BrokerDesk
+from .deaths import Death
+from .engine import Attachment
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_WS_BYTES = 2 * 1024 * 1024
+MAX_UNSENT_BYTES = 1024 * 1024
+PING_S = 10
+MAX_ROOM_CHARS = 200
+BEARER = "Bearer "
+_CLAIM = "A claim names a profile and a room, and says whether runs have a limit."
+
+
+class _Authenticated(RequestHandler):
+    """A request of a client's."""
+
+    def initialize(self, desk: BrokerDesk, users: BrokerUsers) -> None:
+        self.desk = desk
+        self._users = users
+
+    def prepare(self) -> None:
+        header = self.request.headers.get("Authorization", "")
+        if not header.startswith(BEARER):
+            raise Unauthenticated("A token is needed.")
+        self.user: BrokerUser = self._users.by_token(header.removeprefix(BEARER).strip())
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None))[1]
+        if not isinstance(error, InterviewError):
+            error = InterviewError("The broker failed.") if status_code >= 500 else NotFound("No.")
+        self.set_status(error.status)
+        body = error.as_body()
+        if hasattr(error, "reason"):
+            body["error"]["reason"] = str(error.reason)
+        self.finish(body)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        if not isinstance(value, InterviewError):
+            super().log_exception(typ, value, tb)
+
+
+class _Status(_Authenticated):
+    async def get(self) -> None:
+        sandboxes = self.desk.sandboxes
+        profiles = {name: asdict(each.limits) for name, each in sandboxes.profiles.items()}
+        self.finish({"engine": asdict(await sandboxes.engine_status()), "profiles": profiles})
+
+
+class _Claims(_Authenticated):
+    def get(self) -> None:
+        self.finish({"claims": [_shown(claim) for claim in self.desk.claims(self.user)]})
+
+    async def post(self) -> None:
+        try:
+            body = json.loads(self.request.body)
+        except ValueError as error:
+            raise BadRequest(_CLAIM) from error
+        match body:
+            case {"profile": str() as profile, "room": str() as room, "run_limit": bool() as limit}:
+                if len(room) > MAX_ROOM_CHARS:
+                    raise BadRequest(_CLAIM)
+            case _:
+                raise BadRequest(_CLAIM)
+        claim = await self.desk.claim(self.user, profile, room, run_limit=limit)
+        if self.request.connection.stream.closed():  # type: ignore[union-attr]
+            await self.desk.release(self.user, claim.id)  # nobody is left to tell of it
+            return
+        self.set_status(201)
+        self.finish(_shown(claim))
+
+
+class _Claim(_Authenticated):
+    def get(self, name: str) -> None:
+        death = self.desk.death(self.user, name)
+        frozen = death is None and self.desk.is_frozen(self.user, name)
+        self.finish({"running": death is None, "frozen": frozen, "death": _told(death)})
+
+    async def delete(self, name: str) -> None:
+        await self.desk.release(self.user, name)
+        self.set_status(204)
+
+
+class _Freeze(_Authenticated):
+    async def post(self, name: str) -> None:
+        await self.desk.freeze(self.user, name)
+        self.set_status(204)
+
+
+class _Thaw(_Authenticated):
+    async def post(self, name: str) -> None:
+        await self.desk.thaw(self.user, name)
+        self.set_status(204)
+
+
+class _Usage(_Authenticated):
+    async def get(self, name: str) -> None:
+        self.finish(asdict(await self.desk.measure(self.user, name)))
+
+
+class _Stream(_Authenticated, WebSocketHandler):
+    """A container's stdio. What one side cannot take, the other is not asked for."""
+
+    attachment: Attachment | None = None
+
+    def check_origin(self, origin: str) -> bool:
+        del origin
+        return False  # only browsers send one, and none has business here
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        self._name = args[0]
+        self._takes = asyncio.Event()
+        self._takes.set()
+        self._unsent = 0
+        self._watch: asyncio.Task[None] | None = None
+        self._is_open = False
+        self.desk.death(self.user, self._name)  # NotFound before the upgrade
+        await super().get(*args, **kwargs)
+
+    async def open(self, *args: str, **kwargs: str) -> None:
+        del args, kwargs
+        self._is_open = True
+        self.set_nodelay(True)
+        self._watch = asyncio.create_task(self._tell_death())
+        try:
+            attachment = await self.desk.attach(self.user, self._name, self)
+        except InterviewError as error:
+            log.info("no stream for a client: %s", error.message)
+            self.close(1011)
+            return
+        if self._is_open:
+            self.attachment = attachment
+        else:
+            self.desk.detach(self._name, attachment)
+
+    async def on_message(self, message: str | bytes) -> None:
+        if isinstance(message, bytes) and self.attachment is not None:
+            self.attachment.write(message)
+            await self._takes.wait()  # tornado reads no further until then
+
+    def on_close(self) -> None:
+        self._is_open = False
+        self._takes.set()
+        if self._watch is not None:
+            self._watch.cancel()
+        attachment, self.attachment = self.attachment, None
+        if attachment is not None:
+            self.desk.detach(self._name, attachment)
+
+    async def _tell_death(self) -> None:
+        ended = asyncio.Event()
+        with contextlib.suppress(NotFound):
+            self.desk.on_death(self.user, self._name, ended)
+            await ended.wait()
+        death = self.desk.death(self.user, self._name)
+        with contextlib.suppress(WebSocketClosedError, StreamClosedError):
+            await self.write_message(json.dumps({"death": _told(death)}))
+        self.close(1000)
+
+    # -- engine.Receiver --------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        self._unsent += len(data)
+        try:
+            sent = asyncio.ensure_future(self.write_message(data, binary=True))
+        except WebSocketClosedError:
+            return
+        sent.add_done_callback(lambda done: self._sent(done, len(data)))
+        if self._unsent > MAX_UNSENT_BYTES and self.attachment is not None:
+            self.attachment.pause()
+
+    def _sent(self, done: asyncio.Future[None], size: int) -> None:
+        failed = done.cancelled() or done.exception() is not None
+        self._unsent -= size
+        if not failed and self._unsent <= MAX_UNSENT_BYTES // 2 and self.attachment is not None:
+            self.attachment.resume()
+
+    def diagnostics_received(self, data: bytes) -> None:
+        log.info("sandbox of %s: %s", self.user.name, data[:2000].decode("utf-8", "replace"))
+
+    def stream_lost(self) -> None:
+        self.attachment = None
+        if self._is_open and self._watch is not None and not self._is_ending():
+            self.close(1012)
+
+    def _is_ending(self) -> bool:
+        """Whether a word about its death is on its way, which must not be cut off."""
+        with contextlib.suppress(NotFound):
+            return self.desk.death(self.user, self._name) is not None
+        return False
+
+    def writing_paused(self, *, paused: bool) -> None:
+        if paused:
+            self._takes.clear()
+        else:
+            self._takes.set()
+
+
+def _shown(claim: Any) -> dict[str, Any]:
+    shown = ("id", "profile", "room", "sync", "run_limit", "frozen")
+    return {name: getattr(claim, name) for name in shown}
+
+
+def _told(death: Death | None) -> dict[str, str] | None:
+    if death is None:
+        return None
+    return {"reason": death.reason, "detail": death.detail, "at": death.at.isoformat()}
+
+
+def application(desk: BrokerDesk, users: BrokerUsers) -> Application:
+    """The broker's web application."""
+    parts = {"desk": desk, "users": users}
+    claim = r"/v1/claims/([0-9a-f]{32})"
+    return Application(
+        [
+            (r"/v1/status", _Status, parts),
+            (r"/v1/claims", _Claims, parts),
+            (claim, _Claim, parts),
+            (claim + "/usage", _Usage, parts),
+            (claim + "/freeze", _Freeze, parts),
+            (claim + "/thaw", _Thaw, parts),
+            (claim + "/stream", _Stream, parts),
+        ],
+        websocket_ping_interval=PING_S,
+        websocket_max_message_size=MAX_WS_BYTES,
+        # Paths hold the names of claims, which are secrets of their owners.
+        log_function=lambda _: None,
+    )
