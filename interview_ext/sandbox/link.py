@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone, SandboxProtocolError
 
-from .budget import Budget
+from .budget import Budget, cost
 from .engine import Attachment, Engine
 from .frames import (
     OVERHEAD_BYTES,
@@ -48,8 +48,6 @@ REQUEST_S = 30
 REPLAY_BYTES = 32 * MIB
 REATTACH_TRIES = 5
 DIAGNOSTIC_CHARS = 2000
-FRAME_BYTES = 8 * 1024
-"""A longer frame counts as several: who reads it has so much more to do."""
 MAX_JSON_BYTES = 4 * MIB
 """Largest JSON object of the shim's own: the list of 2000 files takes 2 MB at worst."""
 
@@ -239,7 +237,7 @@ class Link:
         frames = 0
         try:
             for frame in self._reader.feed(data):
-                frames += 1 + len(frame.payload) // FRAME_BYTES
+                frames += cost(frame.payload)
                 if not self._take(frame):
                     return
         except SandboxProtocolError as error:
