@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 MAX_QUEUE = 200
 """Runs that may wait: "run all" of a very long notebook."""
 QUIET_S = 5.0
-"""After the reply, a run ends without its ``idle`` once it has been silent this long. The reply goes
-ahead of output that waits, and a room that floods is not heard for up to two seconds."""
+"""After the reply, a run ends without its ``idle`` once it has been silent this long. The reply
+goes ahead of output that waits, and a room that floods is not heard for up to two seconds."""
 COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
 _FLOODED = "[The run was interrupted, because of its output.]\n"

@@ -95,7 +95,12 @@ def test_a_state_of_too_many_values_is_missed_by_nobody() -> None:
 def test_it_is_not_parsed_before_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[int] = []
     loads = json.loads
-    monkeypatch.setattr(json, "loads", lambda text: parsed.append(len(text)) or loads(text))
+
+    def watched(text: str) -> Any:
+        parsed.append(len(text))
+        return loads(text)
+
+    monkeypatch.setattr(json, "loads", watched)
     read(message(content=MANY))
     assert max(parsed) < 1000
 
