@@ -21,7 +21,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
-from tests.sandbox.conftest import Kernel, descriptors, start_kernel, stop_kernel
+from tests.descriptors import descriptors
+from tests.sandbox.conftest import Kernel, start_kernel, stop_kernel
 
 from .client import run
 from .outcome import Came
