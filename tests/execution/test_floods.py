@@ -90,10 +90,11 @@ async def test_a_flood_of_comms_has_its_rooms_rate_and_arrives_whole(
         page = await sockets.connect(bench.candidate)
         began = monotonic()
         assert (await bench.run("a"))["state"] == "done"
-        assert monotonic() - began > (1000 - 100) / 200  # on a slow machine it is later still
         heard = [m["content"] for m in page.heard if m["header"]["msg_type"] == "comm_msg"]
         assert [content["data"]["i"] for content in heard] == list(range(1000))
         assert await goes_on(bench, "b")
+        # What has arrived is taken; what follows waits. On a slow machine it is later still.
+        assert monotonic() - began > (1000 - 100) / 200
 
 
 async def test_one_rooms_flood_does_not_use_up_another_rooms_rate(
