@@ -92,8 +92,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for each in terminalreporter.stats.get(outcome, [])
         if isinstance(each, pytest.TestReport)
     ]
-    lines = list(report.printed(reports))
-    if lines:
+    found = report.rows(reports)
+    if found:
+        report.keep_last(found)
         terminalreporter.section("hostile programs")
-        for line in lines:
+        for line in report.printed(found):
             terminalreporter.write_line(line)

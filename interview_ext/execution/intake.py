@@ -7,6 +7,7 @@ from typing import Any
 
 from interview_ext.errors import Conflict, InterviewError
 from interview_ext.execution.clean import clean_text
+from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.items import Item
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.output_list import error_output
@@ -15,7 +16,6 @@ from interview_ext.execution.ports import KernelDeath
 from interview_ext.execution.records import InputRequest
 from interview_ext.execution.timelimit import Hold, TimeLimit
 from interview_ext.execution.widgets import OutputWidgets
-from interview_ext.execution.wire import Incoming
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.model import RunState
 from interview_ext.rooms.ports import Message

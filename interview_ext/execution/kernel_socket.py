@@ -31,11 +31,11 @@ from interview_ext.errors import (
 )
 from interview_ext.execution import guard
 from interview_ext.execution.guard import Asked, Handling
+from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ledger import Ledger
 from interview_ext.execution.ports import RoomAccess
 from interview_ext.execution.service import Executions
-from interview_ext.execution.wire import Incoming
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ports import Bus, Message, Recorder, room_topic
 from interview_ext.rooms.roles import Action

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from interview_ext.errors import InterviewError, NotFound, SandboxGone
+from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.ports import (
     Files,
     KernelDeath,
@@ -22,7 +23,7 @@ from interview_ext.execution.ports import (
     KernelResumed,
     WorkFiles,
 )
-from interview_ext.execution.wire import Incoming, KernelWire
+from interview_ext.execution.wire import KernelWire
 from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.model import Room
 

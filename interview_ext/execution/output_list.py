@@ -101,6 +101,8 @@ class OutputList:
             return None
         if self._clear_next:
             self.clear()
+        if self.full:
+            return None
         if msg_type == "stream":
             return self.write(str(content.get("name")), joined(content.get("text")))
         return self._add(Fixed(_fixed(msg_type, content)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 from interview_ext.execution.cells import Cell, CellOutputs
@@ -27,8 +27,8 @@ progress bar at one write a second take 0.1 MB, an animation of 600 plots of 100
 60 MB. All of it is kept and sent to every page."""
 
 SHARE = 9
-"""Pauses are so many times as long as the write before: no room's outputs take more than a tenth
-of the event loop that all rooms share, however dear they are to write."""
+"""Pauses are so many times as long as the write before took the processor: no room's outputs take
+more than a tenth of the event loop that all rooms share, however dear they are to write."""
 
 _WRITTEN_NOTICE = (
     "\n[Output stopped here: this run has written as much as the record keeps of one run, 64 MB.]\n"
@@ -172,9 +172,9 @@ class RoomOutputs:
             await self._wake.wait()
             self._wake.clear()
             written = max((o.written for o in self._changed.values()), default=0)
-            began = perf_counter()
+            began = thread_time()
             self.flush()
-            await asyncio.sleep(max(_pause_s(written), SHARE * (perf_counter() - began)))
+            await asyncio.sleep(max(_pause_s(written), SHARE * (thread_time() - began)))
 
     def _mark(self, outputs: CellOutputs) -> None:
         self._changed[id(outputs)] = outputs

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from interview_ext.errors import Conflict, InterviewError, TooManyRequests
+from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.intake import Intake
 from interview_ext.execution.items import Item
 from interview_ext.execution.kernels import RoomKernel
@@ -18,7 +19,6 @@ from interview_ext.execution.records import InputRequest, run_body
 from interview_ext.execution.recovery import REASON, append_note
 from interview_ext.execution.stopper import Stopper
 from interview_ext.execution.timelimit import Hold, TimeLimit
-from interview_ext.execution.wire import Incoming
 from interview_ext.rooms.ids import Clock, now
 from interview_ext.rooms.model import EVERYONE, Room, Run, RunState
 from interview_ext.rooms.ports import Bus, Recorder, room_topic
@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUE = 200
 """Runs that may wait: "run all" of a very long notebook."""
-QUIET_S = 1.0
-"""After the reply, a run ends without its ``idle`` once it has been silent this long."""
+QUIET_S = 5.0
+"""After the reply, a run ends without its ``idle`` once it has been silent this long. The reply
+goes ahead of output that waits, and a room that floods is not heard for up to two seconds."""
 COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
 _FLOODED = "[The run was interrupted, because of its output.]\n"

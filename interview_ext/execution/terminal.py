@@ -89,6 +89,7 @@ class StreamText:
     def __init__(self) -> None:
         self.settled: list[str] = []
         self._settled_size = 0
+        self._live_size = 1
         self._rows = [_Row()]
         self._row = 0
         self._column = 0
@@ -123,12 +124,15 @@ class StreamText:
 
     def size(self) -> int:
         """Characters held, without those of colours in live rows."""
-        return self._settled_size + sum(len(row.cells) + 1 for row in self._rows)
+        return self._settled_size + self._live_size
 
     def _write(self, text: str) -> None:
-        self._cells_left -= max(0, self._column - len(self._rows[self._row].cells)) + len(text)
-        self._rows[self._row].write(self._column, text, self._style.sequence)
+        row = self._rows[self._row]
+        before = len(row.cells)
+        self._cells_left -= max(0, self._column - before) + len(text)
+        row.write(self._column, text, self._style.sequence)
         self._column += len(text)
+        self._live_size += len(row.cells) - before
 
     def _control(self, control: str) -> None:
         if control in "\n\x0b\x0c":
@@ -145,7 +149,9 @@ class StreamText:
         self._row += 1
         if self._row == len(self._rows):
             self._rows.append(_Row())
+            self._live_size += 1
         if len(self._rows) > LIVE_ROWS:
+            self._live_size -= len(self._rows[0].cells) + 1
             line = self._rows.pop(0).render() + "\n"
             self.settled.append(line)
             self._settled_size += len(line)
@@ -184,13 +190,15 @@ class StreamText:
 
     def _erase_in_row(self, what: int) -> None:
         row = self._rows[self._row]
-        self._cells_left -= len(row.cells)
+        before = len(row.cells)
+        self._cells_left -= before
         if what == 0:
-            row.erase(self._column, len(row.cells))
+            row.erase(self._column, before)
         elif what == 1:
-            row.erase(0, min(self._column + 1, len(row.cells)))
+            row.erase(0, min(self._column + 1, before))
         else:
-            row.erase(0, len(row.cells))
+            row.erase(0, before)
+        self._live_size += len(row.cells) - before
 
     def _erase_rows(self, what: int) -> None:
         self._cells_left -= sum(len(row.cells) for row in self._rows)
@@ -204,6 +212,7 @@ class StreamText:
         else:  # a cleared screen starts at its top, as no empty rows should stand above
             self._rows = [_Row()]
             self._row = self._column = 0
+        self._live_size = sum(len(row.cells) + 1 for row in self._rows)
 
 
 class _Style:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from time import thread_time
 from typing import Any, cast
 
 import zmq
 import zmq.asyncio
 from jupyter_client.session import DELIM, Session
-from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 
 from interview_ext.errors import SandboxError
+from interview_ext.execution.incoming import Incoming, MessageReader
 from interview_ext.rooms.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,12 @@ process pauses); the sandbox's relay bounds their bytes."""
 MAX_BACKLOG_BYTES = 64 * 1024 * 1024
 """Messages read and not yet handled; beyond it the readers wait."""
 BURST = 50
-"""Messages handled before others get their turn on the event loop: about 5 ms."""
+"""Messages taken from a socket before others get their turn on the event loop."""
+TURN_S = 0.005
+"""Processor time after which others get their turn; on a busy machine the clock runs meanwhile."""
+DEAR_S = 0.025
+"""A turn of this length was that of a dear message; the next one then waits as long, so that a
+room which sends nothing else leaves half of the event loop to the others."""
 NUDGE_S = 0.1
 IDENTITY = b"interview-server"
 """The same for every process of the server, or a kernel's answers to the last one's requests would
@@ -39,31 +44,6 @@ SETTLE_S = 0.2
 """How long a dead kernel's last messages are waited for."""
 
 CHANNELS = ("shell", "iopub", "stdin", "control")
-
-
-class Incoming:
-    """One message from the kernel. Its frame for pages is made once for all of them."""
-
-    def __init__(self, channel: str, message: Mapping[str, Any], parts: Sequence[bytes]) -> None:
-        self.channel = channel
-        self.msg_type: str = message["header"]["msg_type"]
-        self.header: dict[str, Any] = message["header"]
-        self.parent: dict[str, Any] = message["parent_header"]
-        self.content: dict[str, Any] = message["content"]
-        self._parts = parts
-
-    @property
-    def parent_id(self) -> str:
-        found = self.parent.get("msg_id", "")
-        return found if isinstance(found, str) else ""
-
-    @cached_property
-    def frame(self) -> bytes:
-        """The message as ``v1.kernel.websocket.jupyter.org`` sends it."""
-        return cast(
-            bytes,
-            serialize_msg_to_ws_v1(self._parts, self.channel),  # type: ignore[no-untyped-call]
-        )
 
 
 class KernelWire:
@@ -87,6 +67,7 @@ class KernelWire:
             key=key if isinstance(key, bytes) else str(key).encode(),
             signature_scheme=str(connection.get("signature_scheme") or "hmac-sha256"),
         )
+        self._reader = MessageReader(self._session)
         self._context = zmq.asyncio.Context()
         self._sockets: dict[str, zmq.asyncio.Socket] = {}
         self._backlog: deque[tuple[str, list[bytes]]] = deque()
@@ -213,10 +194,7 @@ class KernelWire:
 
     def own_frame(self, msg_type: str, content: dict[str, Any], parent: dict[str, Any]) -> Incoming:
         """Make an iopub message of the server's own, for pages."""
-        message = self._session.msg(msg_type, content=content, parent=parent)
-        pack = self._session.pack
-        names = ("header", "parent_header", "metadata", "content")
-        return Incoming("iopub", message, [pack(message[name]) for name in names])
+        return self._reader.own("iopub", msg_type, content, parent)
 
     def _make_socket(self, channel: str, identity: bytes) -> zmq.asyncio.Socket:
         kind = zmq.SUB if channel == "iopub" else zmq.DEALER
@@ -251,29 +229,30 @@ class KernelWire:
                 await self._space.wait()
 
     async def _pump(self) -> None:
-        handled = 0
         while True:
             self._worked_off.set()
             await self._more.wait()
             self._more.clear()
             self._worked_off.clear()
+            began = thread_time()
             while self._backlog:
                 channel, parts = self._backlog.popleft()
                 self._backlog_bytes -= sum(map(len, parts))
                 if self._backlog_bytes <= MAX_BACKLOG_BYTES // 2:
                     self._space.set()
                 self._handle(channel, parts)
-                handled += 1
-                if handled % BURST == 0:
-                    await asyncio.sleep(0)
+                took_s = thread_time() - began
+                if took_s > TURN_S:
+                    await asyncio.sleep(took_s if took_s > DEAR_S else 0)
+                    began = thread_time()
 
     def _handle(self, channel: str, parts: list[bytes]) -> None:
         try:
-            _, rest = self._session.feed_identities(parts)
-            message = self._session.deserialize(rest)
-            incoming = Incoming(channel, _checked(message), cast(list[bytes], rest[1:]))
+            incoming = self._reader.read(channel, parts)
         except Exception:  # hostile code writes these: anything may be in them
             log.debug("a malformed %s message was dropped", channel, exc_info=True)
+            return
+        if incoming is None:
             return
         if channel == "iopub" and not self._heard_iopub.done():
             self._heard_iopub.set_result(None)
@@ -283,15 +262,6 @@ class KernelWire:
             self._on_message(incoming)
         except Exception:
             log.exception("a %s message could not be handled", incoming.msg_type)
-
-
-def _checked(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in ("header", "parent_header", "content"):
-        if not isinstance(message[name], dict):
-            raise TypeError(f"{name} is no object")
-    if not isinstance(message["header"].get("msg_type"), str):
-        raise TypeError("no message type")
-    return message
 
 
 def _url(connection: Mapping[str, Any], channel: str) -> str:

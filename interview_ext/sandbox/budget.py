@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+ORDINARY_BYTES = 8 * 1024
+ORDINARY_COMMAS = 100
+"""About as many values cost whoever parses them as much as a message by itself."""
+MOST_COMMAS = 100_000
+"""Nobody parses more values than these."""
+
+
+def cost(payload: bytes) -> int:
+    """For how many ordinary messages one counts: by its bytes, and by what there is to parse."""
+    commas = min(payload.count(b","), MOST_COMMAS)
+    return 1 + len(payload) // ORDINARY_BYTES + commas // ORDINARY_COMMAS
+
 
 class Budget:
     """So much at once, and then so much a second. `now` is monotonic, in seconds.

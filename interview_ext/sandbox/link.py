@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone, SandboxProtocolError
 
 from .broker import Resumed
-from .budget import Budget
+from .budget import Budget, cost
 from .engine import Attachment, Containers
 from .frames import (
     OVERHEAD_BYTES,
@@ -54,8 +54,6 @@ REATTACH_TRIES = 5
 LONGEST_PAUSE_S = 1.0
 MAX_NUMBER = 2**63
 DIAGNOSTIC_CHARS = 2000
-FRAME_BYTES = 8 * 1024
-"""A longer frame counts as several: who reads it has so much more to do."""
 MAX_JSON_BYTES = 4 * MIB
 """Largest JSON object of the shim's own: the list of 2000 files takes 2 MB at worst."""
 
@@ -258,7 +256,7 @@ class Link:
         frames = 0
         try:
             for frame in self._reader.feed(data):
-                frames += 1 + len(frame.payload) // FRAME_BYTES
+                frames += cost(frame.payload)
                 if not self._take(frame):
                     return
         except SandboxProtocolError as error:

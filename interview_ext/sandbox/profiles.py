@@ -49,10 +49,10 @@ class Limits:
         has 0.1 MB, an animation of them is well within 16 MiB/s; the burst lets the largest
         message through four times.
     output_frames_per_s, output_burst_frames:
-        The same for the number of messages, one of more than 8 KiB counting as several. A message
-        costs the server about 0.1 ms wherever it goes, so that a room which floods takes a fifth
-        of a core and its neighbours do not feel it. A dragged slider sends 300 a second. The burst
-        is for honest loops of prints: 20,000 flushed lines come at full speed.
+        The same for the number of messages, one that is large or holds many values counting as
+        several. A message costs the server about 0.2 ms from end to end, so that a room which
+        floods leaves most of its loop to others. A dragged slider sends 300 a second. The burst is
+        for honest loops of prints: 20,000 flushed lines come at full speed.
     backlog_bytes:
         What the shim keeps of output that the host has not taken yet; beyond it, output is
         dropped and the drop is told.

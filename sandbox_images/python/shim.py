@@ -20,7 +20,9 @@ anyway. Its counterpart on the host is ``interview_ext/sandbox/frames.py``; a te
 together. The kernel runs under another uid, which can neither signal this process nor read its
 memory. What the kernel sends is passed on without a look inside, with one exception: what is too
 large, or comes faster than the host takes it, is dropped and reported, never buffered without
-bound. A reply that is too large is replaced by a short one, or whoever asked would wait for ever.
+bound. Nobody shall wait for ever: answers go ahead of the output that waits, one that is too large
+is replaced by a short one, and when all else is dropped, the first few short messages that answer a
+request of the host's are kept.
 """
 
 from __future__ import annotations
@@ -59,6 +61,8 @@ REPLY_BYTES = 1024 * 1024
 LIST_BYTES = 256 * 1024
 LIST_ENTRIES = 2000
 LIST_DEPTH = 8
+ASKED_KEPT = 1000
+ANSWERS_KEPT = 8
 
 
 Answer = tuple[dict[str, Any], bytes]
@@ -118,25 +122,28 @@ def unpack_parts(payload: bytes) -> list[bytes]:
 
 
 class Outbox:
-    """Numbered frames: those not yet written, and those not yet acknowledged."""
+    """Frames: those not yet written, and those not yet acknowledged.
+
+    A frame gets its number when it is its turn, since answers go ahead of the output that waits.
+    """
 
     def __init__(self) -> None:
-        self.frames: deque[tuple[int, bytes]] = deque()  # oldest first
+        self.frames: deque[tuple[int, bytes]] = deque()  # numbered, oldest first
         self.last = 0
         self.size = 0
         self.kept: deque[tuple[int, bytes]] = deque()  # acknowledged, of the present run
         self.kept_size = 0
         self.keep = 0
         self.lost = 0
-        self.unsent: deque[bytes] = deque()
+        self.answers: deque[tuple[int, int, bytes]] = deque()
+        self.output: deque[tuple[int, int, bytes]] = deque()
+        self.unsent: deque[bytes] = deque()  # goes before both
         self.partial: bytes | memoryview = b""
 
     def add(self, kind: int, channel: int, payload: bytes) -> None:
-        self.last += 1
-        frame = HEADER.pack(len(payload), kind, channel, 0, self.last) + payload
-        self.frames.append((self.last, frame))
-        self.size += len(frame)
-        self.unsent.append(frame)
+        waiting = self.output if channel == IOPUB else self.answers
+        waiting.append((kind, channel, payload))
+        self.size += HEADER.size + len(payload)
 
     def add_unnumbered(self, kind: int, number: int) -> None:
         self.unsent.append(HEADER.pack(0, kind, 0, 0, number))
@@ -175,16 +182,29 @@ class Outbox:
         return kept or (self.frames[0][0] if self.frames else self.last + 1)
 
     @property
+    def waiting(self) -> bool:
+        return bool(self.unsent or self.answers or self.output)
+
+    @property
     def pending(self) -> bool:
-        return bool(self.partial or self.unsent)
+        return bool(self.partial) or self.waiting
+
+    def next_frame(self) -> bytes:
+        if self.unsent:
+            return self.unsent.popleft()
+        kind, channel, payload = (self.answers or self.output).popleft()
+        self.last += 1
+        frame = HEADER.pack(len(payload), kind, channel, 0, self.last) + payload
+        self.frames.append((self.last, frame))
+        return frame
 
     def write(self, descriptor: int) -> None:
         """Write until the pipe is full."""
         while self.pending:
-            if len(self.partial) < CHUNK_BYTES and self.unsent:
+            if len(self.partial) < CHUNK_BYTES and self.waiting:
                 pieces, size = [self.partial], len(self.partial)
-                while self.unsent and size < CHUNK_BYTES:
-                    pieces.append(self.unsent.popleft())
+                while self.waiting and size < CHUNK_BYTES:
+                    pieces.append(self.next_frame())
                     size += len(pieces[-1])
                 self.partial = memoryview(b"".join(pieces))
             try:
@@ -312,6 +332,7 @@ class Shim:
         self.unacknowledged = 0
         self.run_id: object = ""
         self.dropped = [0, 0]
+        self.asked: dict[str, int] = {}  # by id: how many answers are still kept at all costs
         self.settings: dict[str, Any] = {}
         self.awake = time.monotonic()
         self.silent_s = 0.0
@@ -368,6 +389,7 @@ class Shim:
             parts = unpack_parts(payload)
             if channel == SHELL:
                 self.note_run(parts)
+            self.note_request(parts)
             self.sockets[channel].send_multipart(parts)
         elif kind == FILE:
             self.answer_file(payload)
@@ -440,9 +462,7 @@ class Shim:
             self.refuse(channel, parts, size)
             return
         backlog = self.settings["backlog_bytes"]
-        if self.outbox.size > 2 * backlog or (
-            self.outbox.size > backlog and channel == IOPUB and self.kind_of(parts) in DROPPABLE
-        ):
+        if self.outbox.size > backlog and self.may_be_dropped(channel, parts, size):
             self.dropped[0] += 1
             self.dropped[1] += size
             return
@@ -450,6 +470,30 @@ class Shim:
             self.send_notice("dropped", channel, parts, self.dropped[1], count=self.dropped[0])
             self.dropped = [0, 0]
         self.outbox.add(MESSAGE, channel, pack_parts(parts))
+
+    def may_be_dropped(self, channel: int, parts: list[bytes], size: int) -> bool:
+        """Beyond the backlog that is output; beyond twice as much, all that nobody waits for."""
+        kind = self.kind_of(parts)
+        if self.outbox.size <= 2 * self.settings["backlog_bytes"]:
+            return channel == IOPUB and kind in DROPPABLE
+        if size < CHUNK_BYTES and (channel != IOPUB or kind == "status"):
+            return not self.answers(str(self.header_of(parts, 1).get("msg_id")))
+        return True
+
+    def note_request(self, parts: list[bytes]) -> None:
+        """Remember what the host has asked, so that a flood does not drown the answer."""
+        asked = self.header_of(parts, 0).get("msg_id")
+        if isinstance(asked, str):
+            self.asked[asked] = ANSWERS_KEPT
+            if len(self.asked) > ASKED_KEPT:
+                del self.asked[next(iter(self.asked))]
+
+    def answers(self, asked: str) -> bool:
+        """Whether a message with this parent is one of the few that are kept."""
+        left = self.asked.pop(asked, 0)
+        if left > 1:
+            self.asked[asked] = left - 1
+        return left > 0
 
     def refuse(self, channel: int, parts: list[bytes], size: int) -> None:
         """Say that a message is too large: in its place if it is a reply, else beside it."""

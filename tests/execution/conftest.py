@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from interview_ext.rooms.ports import Message, room_topic
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms, RoomSpec
 from interview_ext.rooms.timeline import Timeline
+from interview_ext.sandbox.profiles import PYTHON, Limits
+from interview_ext.sandbox.sandboxes import Sandboxes
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 from tests.execution.documents import Notebook, Notebooks, code_cell
@@ -124,7 +128,7 @@ class Bench:
         await self.rooms.set_state(self.host, state)
 
 
-MakeBench = Callable[[KernelLauncher], Any]
+MakeBench = Callable[..., Awaitable[Bench]]
 
 
 async def make_bench(folder: Path, launcher: KernelLauncher) -> AsyncIterator[Bench]:
@@ -177,3 +181,26 @@ def launcher(tmp_path: Path) -> LocalLauncher:
 async def bench(tmp_path: Path, launcher: LocalLauncher) -> AsyncIterator[Bench]:
     async for made in make_bench(tmp_path, launcher):
         yield made
+
+
+@pytest.fixture
+async def make_sandbox_bench(sandbox_image: None, tmp_path: Path) -> AsyncIterator[MakeBench]:
+    """Makes a room whose kernel runs in a container, with limits of the test's; each room is on
+    a server of its own, in this process.
+    """
+    from tests.execution.sandboxes import house
+
+    async with AsyncExitStack() as stack:
+
+        async def make(**limits: Any) -> Bench:
+            sandboxes = Sandboxes(
+                server_id=f"test-{secrets.token_hex(6)}",
+                pool_size=0,
+                profiles={"python": replace(PYTHON, limits=Limits(**limits))},
+            )
+            folder = tmp_path / sandboxes.server_id
+            bench = await stack.enter_async_context(house(folder, sandboxes))
+            bench.label = sandboxes.server_id
+            return bench
+
+        yield make

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from interview_ext.errors import BadRequest, Conflict, Forbidden, NotFound, SandboxGone, TooLarge
 from interview_ext.execution import keeping
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile, Role, RoomState
-from tests.execution.conftest import Bench, guest
-from tests.execution.test_sandbox import MIB, make_sandbox_bench
+from tests.execution.conftest import MakeBench, guest
 
-MakeBench = Callable[..., Awaitable[Bench]]
-__all__ = ["make_sandbox_bench"]
+MIB = 1024 * 1024
 
 HOSTILE = r"""
 import os, socket

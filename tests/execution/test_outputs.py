@@ -179,9 +179,9 @@ async def test_values_that_no_document_can_hold_are_made_fit(bench: Bench) -> No
 
 
 async def test_output_without_end_stops_at_the_bound_and_says_so(bench: Bench) -> None:
-    bench.notebook(a="for i in range(40):\n    print('x' * 500_000, flush=True)\n'at the end'")
+    bench.notebook(a="while True: print('x' * 500_000, flush=True)")
     record = await bench.run("a")
-    assert record["state"] == "done"
+    assert record["state"] == "interrupted"
     assert "Output stopped here" in bench.text("a", "stderr")
     assert 8_000_000 < len(bench.text("a")) < 9_000_000
 

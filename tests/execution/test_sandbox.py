@@ -4,79 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-import interview_ext.sandbox
 from interview_ext.errors import EngineUnavailable, RoomNotLive
 from interview_ext.execution.launcher import SandboxLauncher
-from interview_ext.execution.ports import Files
 from interview_ext.rooms.ids import digest
-from interview_ext.rooms.model import DataFile, Room, RoomState
+from interview_ext.rooms.model import DataFile, RoomState
 from interview_ext.sandbox.docker import DockerEngine
-from interview_ext.sandbox.profiles import PYTHON, Limits
-from interview_ext.sandbox.provisioner import SandboxRequest
+from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandboxes import Sandboxes
-from tests.execution.conftest import Bench, make_bench
+from tests.execution.conftest import MakeBench, make_bench
+from tests.execution.sandboxes import house
 from tests.execution.sockets import open_sockets
 
 MIB = 1024 * 1024
-MakeBench = Callable[..., Awaitable[Bench]]
-
-
-def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
-    """As ``app.py`` makes it, with the kernelspec as it is in the package."""
-    kernels = folder / "kernels"
-    kernels.mkdir()
-    package = Path(interview_ext.sandbox.__file__).parent
-    (kernels / "interview-python").symlink_to(package / "kernelspec")
-
-    def request(room: Room, files: Files, adopt: str) -> SandboxRequest:
-        return SandboxRequest(
-            sandboxes=sandboxes, room=room.id, files=files, run_limit=False, adopt=adopt
-        )
-
-    return SandboxLauncher(
-        request=request,
-        sandboxes=sandboxes,
-        specs=KernelSpecManager(kernel_dirs=[str(kernels)]),
-    )
-
-
-@asynccontextmanager
-async def house(folder: Path, sandboxes: Sandboxes) -> AsyncIterator[Bench]:
-    await sandboxes.start()
-    try:
-        async with asynccontextmanager(make_bench)(folder, launcher(sandboxes, folder)) as bench:
-            yield bench
-    finally:
-        await sandboxes.stop()
-
-
-@pytest.fixture
-async def make_sandbox_bench(sandbox_image: None, tmp_path: Path) -> AsyncIterator[MakeBench]:
-    """Makes a room whose kernel runs in a container, with limits of the test's."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**limits: Any) -> Bench:
-            sandboxes = Sandboxes(
-                server_id=f"test-{secrets.token_hex(6)}",
-                pool_size=0,
-                profiles={"python": replace(PYTHON, limits=Limits(**limits))},
-            )
-            bench = await stack.enter_async_context(house(tmp_path, sandboxes))
-            bench.label = sandboxes.server_id
-            return bench
-
-        yield make
 
 
 async def test_a_table_of_the_rooms_data_and_everything_the_first_cells_need(
@@ -168,7 +114,9 @@ async def test_a_cell_that_ignores_its_end_gets_a_fresh_kernel_under_the_open_so
         assert "import" in reply["matches"]
 
 
-async def test_a_pause_freezes_the_sandbox_and_its_time(make_sandbox_bench: MakeBench) -> None:
+async def test_a_pause_freezes_the_sandbox_and_its_time(
+    make_sandbox_bench: MakeBench,
+) -> None:
     bench = await make_sandbox_bench(run_s=4)
     notebook = bench.notebook(
         a="import time\nfor i in range(20):\n    print(i, flush=True); time.sleep(0.1)", b="1"
@@ -214,7 +162,9 @@ async def test_an_end_in_a_pause_leaves_no_container(make_sandbox_bench: MakeBen
         client.close()
 
 
-async def test_widgets_and_a_restart_under_an_open_socket(make_sandbox_bench: MakeBench) -> None:
+async def test_widgets_and_a_restart_under_an_open_socket(
+    make_sandbox_bench: MakeBench,
+) -> None:
     bench = await make_sandbox_bench()
     bench.notebook(
         a="import ipywidgets; out = ipywidgets.Output(); display(out)\nwith out: print('inside')",

@@ -6,7 +6,8 @@ import asyncio
 import time
 from pathlib import Path
 
-from interview_ext.execution.wire import Incoming, KernelWire
+from interview_ext.execution.incoming import Incoming
+from interview_ext.execution.wire import KernelWire
 from tests.execution.conftest import PATIENCE_S, Bench
 from tests.execution.kernels import LocalLauncher
 

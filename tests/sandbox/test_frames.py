@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import struct
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,16 +151,32 @@ def test_headers_that_cannot_be_read_are_empty(raw: bytes) -> None:
     assert header([b"<IDS|MSG>", b"", json.dumps({"msg_type": "x"}).encode()]) == {"msg_type": "x"}
 
 
+def written(outbox: Any) -> list[tuple[int, bytes]]:
+    """The numbers and payloads of all that an outbox has to write."""
+    source, sink = os.pipe()
+    try:
+        os.set_blocking(sink, False)
+        outbox.write(sink)
+        assert not outbox.pending
+        data = SYNC + os.read(source, 65536)
+    finally:
+        os.close(source)
+        os.close(sink)
+    return [(frame.number, frame.payload) for frame in reader().feed(data)]
+
+
 def test_the_shim_keeps_the_present_run_for_whoever_takes_over(shim: types.ModuleType) -> None:
     outbox = shim.Outbox()
     outbox.keep = 4 * (HEADER.size + 1)
     for text in (b"a", b"b", b"c"):
         outbox.add(shim.MESSAGE, shim.IOPUB, text)
+    written(outbox)
     outbox.acknowledge(2)
 
     def again(number: int) -> list[tuple[int, bytes]]:
         outbox.resend_after(number)
         frames = [(HEADER.unpack_from(f)[-1], f[HEADER.size :]) for f in outbox.unsent]
+        outbox.unsent.clear()
         assert outbox.next_after(number) == (frames[0][0] if frames else outbox.last + 1)
         return frames
 
@@ -167,6 +185,7 @@ def test_the_shim_keeps_the_present_run_for_whoever_takes_over(shim: types.Modul
     assert again(0) == [(1, b"a"), (2, b"b"), (3, b"c")]
     for text in (b"d", b"e", b"f"):
         outbox.add(shim.MESSAGE, shim.IOPUB, text)
+    written(outbox)
     outbox.acknowledge(6)
     assert again(0) == [(3, b"c"), (4, b"d"), (5, b"e"), (6, b"f")]
     assert outbox.lost == 2 * (HEADER.size + 1)
@@ -179,6 +198,52 @@ def test_the_shim_keeps_no_file_that_was_taken_out(shim: types.ModuleType) -> No
     outbox = shim.Outbox()
     outbox.keep = 1000
     outbox.add(shim.REPLY, 0, b"x" * 5000)
+    written(outbox)
     outbox.acknowledge(1)
     assert outbox.lost == 0
     assert HEADER.unpack_from(outbox.kept[0][1])[1::3] == (Kind.REPLY, 1)
+
+
+def test_answers_go_ahead_of_output_that_waits(shim: types.ModuleType) -> None:
+    outbox = shim.Outbox()
+    for payload in (b"one", b"two"):
+        outbox.add(shim.MESSAGE, shim.IOPUB, payload)
+    outbox.add(shim.MESSAGE, shim.SHELL, b"a reply")
+    outbox.add(shim.REPLY, 0, b"a file")
+    assert written(outbox) == [(1, b"a reply"), (2, b"a file"), (3, b"one"), (4, b"two")]
+
+
+def test_what_was_not_acknowledged_is_sent_again_before_what_waits(shim: types.ModuleType) -> None:
+    outbox = shim.Outbox()
+    for payload in (b"one", b"two"):
+        outbox.add(shim.MESSAGE, shim.IOPUB, payload)
+    assert [number for number, _ in written(outbox)] == [1, 2]
+    outbox.add(shim.MESSAGE, shim.SHELL, b"a reply")
+    outbox.restart(b"")
+    outbox.resend_after(1)
+    assert written(outbox) == [(2, b"two"), (3, b"a reply")]
+    outbox.acknowledge(3)
+    assert outbox.size == 0
+
+
+def test_a_flood_leaves_the_few_answers_somebody_waits_for(shim: types.ModuleType) -> None:
+    box = shim.Shim()
+    box.settings = {"max_message_bytes": 1000, "backlog_bytes": 2000}
+
+    def message(kind: str, asked: str) -> list[bytes]:
+        heads = [json.dumps({name: value}).encode() for name, value in
+                 (("msg_type", kind), ("msg_id", asked))]  # fmt: skip
+        return [b"<IDS|MSG>", b"", *heads, b"{}", b"{}"]
+
+    box.note_request([b"<IDS|MSG>", b"", b'{"msg_id": "run"}', b"{}", b"{}", b"{}"])
+    for _ in range(1000):
+        box.pass_on(shim.IOPUB, message("stream", "run"))
+        box.pass_on(shim.SHELL, message("x_reply", "nobody"))
+    flooded = box.outbox.size
+    assert flooded < 2 * 2000 + 200
+    for _ in range(1000):
+        box.pass_on(shim.SHELL, message("execute_reply", "run"))
+    assert box.outbox.size == flooded + shim.ANSWERS_KEPT * (
+        len(shim.pack_parts(message("execute_reply", "run"))) + HEADER.size
+    )
+    box.context.term()

@@ -77,3 +77,10 @@ def test_where_messages_are_cut_does_not_matter_and_no_control_gets_through(
     whole, parts = played(text), played(text[:cut], text[cut:])
     assert whole == parts
     assert not set("\r\b\x07") & set(whole)
+
+
+@given(st.text(alphabet="ab\r\n\b\x1b[];0123456789KJAHC", max_size=200))
+def test_the_size_is_that_of_the_text(text: str) -> None:
+    stream = StreamText()
+    stream.feed("line\n" * LIVE_ROWS + text)
+    assert stream.size() == len(stream.text()) + 1

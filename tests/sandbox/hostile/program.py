@@ -12,6 +12,7 @@ The first line says what it tries. Below stand fields, one a line:
 from __future__ import annotations
 
 import ast
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,13 @@ class Program:
     @property
     def outcome(self) -> str:
         return f"{self.how} {self.what}".strip()
+
+    @property
+    def digest(self) -> str:
+        """Changes with all that a run depends on, and with nothing else."""
+        _, _, code = self.code.split('"""', 2)
+        told = f"{code}\0{self.outcome}\0{sorted(self.limits.items())}"
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def read(path: Path) -> Program:

@@ -20,8 +20,10 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
+from interview_ext.sandbox.sandbox import Sandbox
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
-from tests.sandbox.conftest import Kernel, descriptors, start_kernel, stop_kernel
+from tests.descriptors import descriptors
+from tests.sandbox.conftest import Kernel, start_kernel, stop_kernel
 
 from .client import run
 from .outcome import Came
@@ -218,7 +220,7 @@ class Site:
     def processes_of(kernel: Kernel) -> int:
         """How many processes are in a kernel's container."""
         sandbox = kernel.provisioner.sandbox
-        return len(_processes_of({sandbox.container})) if sandbox is not None else 0
+        return len(_processes_of({sandbox.container})) if isinstance(sandbox, Sandbox) else 0
 
 
 def _request(

@@ -6,14 +6,19 @@ why: No place that can be written is shared by two containers.
 """
 
 count = 0
-for folder, folders, names in os.walk("/"):
-    if folder in ("/proc", "/sys", "/usr", "/opt", "/lib"):
-        folders.clear()
+places = ["/"]  # os.walk gives up in folders as deep as another program has made
+while places:
+    try:
+        entries = list(os.scandir(places.pop()))
+    except OSError:
         continue
-    for name in names:
-        path = os.path.join(folder, name)
+    for entry in entries:
+        path = entry.path
         try:
-            if os.path.isfile(path) and os.path.getsize(path) < 1 << 20:
+            if entry.is_dir(follow_symlinks=False):
+                if path not in ("/proc", "/sys", "/usr", "/opt", "/lib"):
+                    places.append(path)
+            elif os.path.isfile(path) and os.path.getsize(path) < 1 << 20:
                 text = open(path, "rb").read()
                 count += 1
                 at = text.find(b"canary-")

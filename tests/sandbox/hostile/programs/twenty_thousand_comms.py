@@ -3,7 +3,6 @@
 kind: output
 outcome: held all were sent
 why: Frames have a rate; what is faster waits inside.
-sample: yes
 """
 
 from comm import create_comm
