@@ -15,7 +15,13 @@ import docker
 import docker.errors
 import pytest
 
-from interview_ext.errors import EngineUnavailable, NotFound, SandboxExhausted, SandboxGone
+from interview_ext.errors import (
+    Conflict,
+    EngineUnavailable,
+    NotFound,
+    SandboxExhausted,
+    SandboxGone,
+)
 from interview_ext.sandbox.broker_app import _server_id
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
@@ -76,6 +82,15 @@ def containers(broker: BrokerProcess) -> list[str]:
     try:
         label = f"{SERVER_LABEL}={_server_id(broker.folder)}"
         return [row["Id"] for row in client.api.containers(all=True, filters={"label": label})]
+    finally:
+        client.close()
+
+
+def states(broker: BrokerProcess) -> list[str]:
+    """What the engine calls the state of each."""
+    client = docker.from_env()
+    try:
+        return [client.api.inspect_container(c)["State"]["Status"] for c in containers(broker)]
     finally:
         client.close()
 
@@ -229,6 +244,53 @@ async def test_who_is_let_in(broker: BrokerProcess, client: BrokerClient, tmp_pa
         await stranger.stop()
     with pytest.raises(NotFound):
         await client.claim("cobol", room="a")
+
+
+async def test_a_frozen_kernel_is_found_frozen_by_both(
+    broker: BrokerProcess, client: BrokerClient, make_kernel: MakeKernel
+) -> None:
+    """The broker is killed meanwhile; a server that comes back finds it as it is."""
+    kernel = await make_kernel(client)
+    await kernel.run("before = 41")
+    await kernel.sandbox.put("kept.txt", b"kept")
+    await kernel.provisioner.freeze()
+    running = asyncio.create_task(kernel.run("before + 1", patience_s=60))
+    with pytest.raises(Conflict):
+        await kernel.sandbox.list()
+    await broker.kill()
+    await broker.start()
+    again = broker.client("one")
+    assert set(await again.left()) == {kernel.sandbox.id}
+    (row,) = await again._rows()
+    assert row["frozen"]
+    await asyncio.sleep(2)
+    assert states(broker) == ["paused"]
+    assert not running.done()
+    await kernel.provisioner.thaw()
+    assert (await running).text == "42"
+    assert await kernel.sandbox.get("kept.txt") == b"kept"
+    assert kernel.deaths.empty()
+    await again.stop()
+
+
+async def test_a_killed_servers_frozen_sandbox_stays_frozen(
+    broker: BrokerProcess, client: BrokerClient
+) -> None:
+    first = await client.claim("python", room="room-1", run_limit=False)
+    await first.freeze()
+    again = broker.client("one")
+    adopted = await again.adopt(first.id)
+    assert (await adopted.resume()).lost_bytes == 0
+    assert states(broker) == ["paused"]
+    with pytest.raises(Conflict):
+        await adopted.list()
+    assert not adopted.claim.run_limit
+    await adopted.thaw()
+    assert await adopted.list() == []
+    await adopted.stop()
+    with pytest.raises(SandboxGone):
+        await adopted.freeze()
+    await again.stop()
 
 
 async def test_a_server_that_was_killed_finds_its_sandboxes(

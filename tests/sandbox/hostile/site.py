@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,15 @@ from typing import Any
 
 import docker
 from jupyter_client.kernelspec import KernelSpecManager
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_unix_socket
 
+from interview_ext.sandbox.broker import Broker
+from interview_ext.sandbox.broker_client import BrokerClient
+from interview_ext.sandbox.broker_clients import BrokerUsers
+from interview_ext.sandbox.broker_desk import BrokerDesk
+from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
+from interview_ext.sandbox.broker_server import application
 from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandbox import Sandbox
@@ -54,22 +63,68 @@ server = socket.create_server(("127.0.0.1", 7777))
 child = subprocess.Popen([secret, "86400"], executable="/bin/sleep")
 """
 
-OpenPath = Callable[[str, Mapping[str, Profile]], AbstractAsyncContextManager[Sandboxes]]
+
+@dataclass(frozen=True)
+class Way:
+    """A way from a kernel to its container.
+
+    Attributes
+    ----------
+    sandboxes:
+        What a `SandboxRequest` takes.
+    container:
+        The engine's handle of a sandbox's container.
+    """
+
+    sandboxes: Broker
+    container: Callable[[Sandbox], str]
+
+
+OpenPath = Callable[[str, Mapping[str, Profile]], AbstractAsyncContextManager[Way]]
 
 
 @asynccontextmanager
-async def in_process(server_id: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Sandboxes]:
+async def in_process(server_id: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Way]:
     """The sandboxes live in the server's own process."""
     sandboxes = Sandboxes(server_id=server_id, pool_size=0, profiles=profiles)
     await sandboxes.start()
     try:
-        yield sandboxes
+        yield Way(sandboxes, lambda sandbox: sandbox.container)
     finally:
         await sandboxes.stop()
 
 
-PATHS: Mapping[str, OpenPath] = {"in-process": in_process}
-"""The ways from a kernel to its container; each gives what a `SandboxRequest` takes."""
+@asynccontextmanager
+async def through_the_broker(server_id: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Way]:
+    """They are a broker's, and every byte goes over its socket. It has the programs' profiles,
+    which no configuration gives it, so it is served here rather than by a process of its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="broker-", dir="/tmp") as name:
+        folder = Path(name)
+        users = BrokerUsers(folder / "clients.json")
+        token, path = folder / "token", folder / "broker.sock"
+        token.write_text(users.add("hostile", max_sandboxes=100))
+        desk = BrokerDesk(Sandboxes(server_id=server_id, pool_size=0, profiles=profiles))
+        await desk.start()
+        server = HTTPServer(application(desk, users))
+        server.add_socket(bind_unix_socket(str(path), mode=0o600))
+        http = BrokerHttp(BrokerAddress.parse(f"unix://{path}"), token_file=token)
+        client = BrokerClient(http, server_id=server_id)
+        await client.start()
+        try:
+            yield Way(client, lambda sandbox: desk._claimed[sandbox.id].container)
+        finally:
+            await client.stop()
+            server.stop()
+            await desk.stop()
+            await server.close_all_connections()
+
+
+PATHS: Mapping[str, OpenPath] = {
+    "in-process": in_process,
+    "through the broker": through_the_broker,
+}
+"""All of them, by name."""
 
 
 def profile_of(program: Program) -> str:
@@ -98,7 +153,7 @@ class Site:
 
     server_id: str
     folder: Path
-    sandboxes: Sandboxes
+    way: Way
     specs: KernelSpecManager
     neighbour: Kernel
     secrets: list[str]
@@ -115,7 +170,7 @@ class Site:
         if name not in self.attackers:
             before, _ = _descriptors()
             self.attackers[name] = await start_kernel(
-                self.specs, _request(self.sandboxes, "attacker", name, "data/own.csv", b"mine")
+                self.specs, _request(self.way.sandboxes, "attacker", name, "data/own.csv", b"mine")
             )
             after, files = _descriptors()
             self._sockets += after - before
@@ -216,15 +271,16 @@ class Site:
         """What lies in the folder for temporary files."""
         return sorted(path.name for path in self.folder.iterdir())
 
-    @staticmethod
-    def processes_of(kernel: Kernel) -> int:
+    def processes_of(self, kernel: Kernel) -> int:
         """How many processes are in a kernel's container."""
         sandbox = kernel.provisioner.sandbox
-        return len(_processes_of({sandbox.container})) if isinstance(sandbox, Sandbox) else 0
+        if not isinstance(sandbox, Sandbox) or sandbox.death is not None:
+            return 0
+        return len(_processes_of({self.way.container(sandbox)}))
 
 
 def _request(
-    sandboxes: Sandboxes, room: str, profile: str, path: str, content: bytes
+    sandboxes: Broker, room: str, profile: str, path: str, content: bytes
 ) -> SandboxRequest:
     async def files() -> dict[str, bytes]:
         return {path: content}
@@ -268,10 +324,10 @@ async def site(path: str, folder: Path, specs: KernelSpecManager) -> AsyncIterat
     hidden = [MARK + secrets.token_hex(8) for _ in range(3)]
     async with AsyncExitStack() as stack:
         stack.enter_context(_secrets_of_the_host(hidden[0]))
-        sandboxes = await stack.enter_async_context(PATHS[path](server_id, profiles()))
-        data = _request(sandboxes, "neighbour", "python", "data/sales.csv", hidden[1].encode())
+        way = await stack.enter_async_context(PATHS[path](server_id, profiles()))
+        data = _request(way.sandboxes, "neighbour", "python", "data/sales.csv", hidden[1].encode())
         neighbour = await start_kernel(specs, data)
-        made = Site(server_id, folder, sandboxes, specs, neighbour, hidden)
+        made = Site(server_id, folder, way, specs, neighbour, hidden)
         try:
             await neighbour.run(NEIGHBOUR.format(secret=hidden[2]))
             assert await made.neighbour_answers()

@@ -20,6 +20,8 @@ from .site import PATHS, Site, site
 
 ALL = programs()
 SAMPLE = [program for program in ALL if program.sample]
+SAMPLED_EVERYWHERE = ("fork_bomb", "two_gigabytes", "display_of_150_mb", "catch_all_loop")
+"""Of the sample, what `make test` runs on the other paths too: an end of each sort."""
 together = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -59,7 +61,17 @@ def path_of(request: pytest.FixtureRequest) -> str:
 
 
 @together
-@pytest.mark.parametrize("program", SAMPLE, ids=lambda program: program.name)
+@pytest.mark.parametrize(
+    ("ground", "program"),
+    [
+        pytest.param(path, program, id=f"{path}-{program.name}")
+        for path in PATHS
+        for program in SAMPLE
+        if path == "in-process" or program.name in SAMPLED_EVERYWHERE
+    ],
+    indirect=["ground"],
+    scope="module",
+)
 async def test_a_sample(
     ground: Site, program: Program, request: pytest.FixtureRequest, record_property
 ) -> None:
