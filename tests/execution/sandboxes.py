@@ -12,12 +12,12 @@ import interview_ext.sandbox
 from interview_ext.execution.launcher import SandboxLauncher
 from interview_ext.execution.ports import Files
 from interview_ext.rooms.model import Room
+from interview_ext.sandbox.broker import Broker
 from interview_ext.sandbox.provisioner import SandboxRequest
-from interview_ext.sandbox.sandboxes import Sandboxes
 from tests.execution.conftest import Bench, make_bench
 
 
-def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
+def launcher(sandboxes: Broker, folder: Path) -> SandboxLauncher:
     """As ``app.py`` makes it, with the kernelspec as it is in the package."""
     kernels = folder / "kernels"
     kernels.mkdir(parents=True)
@@ -37,7 +37,7 @@ def launcher(sandboxes: Sandboxes, folder: Path) -> SandboxLauncher:
 
 
 @asynccontextmanager
-async def house(folder: Path, sandboxes: Sandboxes) -> AsyncIterator[Bench]:
+async def house(folder: Path, sandboxes: Broker) -> AsyncIterator[Bench]:
     """A room, on a server of its own."""
     await sandboxes.start()
     try:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from interview_ext.sandbox.broker_client import BrokerClient
+from interview_ext.sandbox.broker_client import PATIENCE_S, BrokerClient
 from interview_ext.sandbox.broker_clients import BrokerUsers
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 
@@ -84,8 +84,10 @@ class BrokerProcess:
             path.write_text(self.tokens[name])
         return path
 
-    def client(self, name: str, *, max_sandboxes: int = 20) -> BrokerClient:
+    def client(
+        self, name: str, *, max_sandboxes: int = 20, patience_s: float = PATIENCE_S
+    ) -> BrokerClient:
         """A server's client, under a name; not yet started."""
         token_file = self.token_file(name, max_sandboxes=max_sandboxes)
         http = BrokerHttp(BrokerAddress.parse(self.url), token_file=token_file)
-        return BrokerClient(http, server_id=f"test-{name}")
+        return BrokerClient(http, server_id=f"test-{name}", patience_s=patience_s)

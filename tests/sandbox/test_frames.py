@@ -196,8 +196,8 @@ def test_the_shim_keeps_the_present_run_for_whoever_takes_over(shim: types.Modul
 def test_the_shim_keeps_no_file_that_was_taken_out(shim: types.ModuleType) -> None:
     """Only the frame's number is needed again, or one file would push out the run's output."""
     outbox = shim.Outbox()
-    outbox.keep = 1000
-    outbox.add(shim.REPLY, 0, b"x" * 5000)
+    outbox.keep = 100
+    outbox.add(shim.REPLY, 0, b"x" * 900)
     written(outbox)
     outbox.acknowledge(1)
     assert outbox.lost == 0

@@ -1,0 +1,184 @@
+"""What fails around a room: no run hangs, each says why it ended, and nothing stays ``[*]``."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from interview_ext.sandbox.broker import Broker
+from interview_ext.sandbox.broker_app import _server_id
+from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.profiles import PYTHON
+from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
+from tests.execution.conftest import Bench
+from tests.execution.documents import Notebook
+from tests.execution.sandboxes import house
+from tests.sandbox.broker_process import BrokerProcess
+from tests.sandbox.conftest import EngineProxy
+
+pytestmark = pytest.mark.timeout(120)
+ENDLESS = "import time; print('on', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+async def broker(sandbox_image: None) -> AsyncIterator[BrokerProcess]:
+    """A broker, running."""
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    broker = BrokerProcess(folder / "state")
+    await broker.start()
+    yield broker
+    await broker.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def proxy(tmp_path: Path) -> AsyncIterator[EngineProxy]:
+    """A way to the engine that can be cut."""
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    proxy = EngineProxy(folder / "engine.sock")
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+    shutil.rmtree(folder)
+
+
+def own(**settings: Any) -> Sandboxes:
+    return Sandboxes(server_id=f"test-{secrets.token_hex(6)}", pool_size=0, **settings)
+
+
+@dataclass
+class Fault:
+    """A room with a cell that runs for ever, and one behind it."""
+
+    bench: Bench
+    notebook: Notebook
+    runs: list[Any]
+
+    async def ends(self, state: str, death: str) -> None:
+        """See that the first has ended so, and the second was cleared."""
+        first, second = [await self.bench.ended(run) for run in self.runs]
+        assert (first["state"], first["death"]) == (state, death)
+        assert second["state"] == "cleared"
+        error = self.bench.outputs("a")[-1]
+        assert error["output_type"] == "error"
+        self.idle()
+
+    def idle(self) -> None:
+        states = [self.notebook.pages[1].cell(cell)["execution_state"] for cell in "ab"]
+        assert states == ["idle", "idle"]
+
+    async def goes_on(self) -> None:
+        assert (await self.bench.run("c"))["state"] == "done"
+        assert self.bench.text("c") == "again\n"
+
+
+@asynccontextmanager
+async def running(folder: Path, sandboxes: Broker) -> AsyncIterator[Fault]:
+    async with house(folder, sandboxes) as bench:
+        notebook = bench.notebook(a=ENDLESS, b="print('b')", c="print('again')")
+        runs = [await bench.submit("a"), await bench.submit("b")]
+        await notebook.becomes("a", lambda cell: "on" in str(cell["outputs"]))
+        yield Fault(bench, notebook, runs)
+
+
+def remove(label: str) -> None:
+    """Remove the containers by hand."""
+    client = docker.from_env()
+    try:
+        found = client.api.containers(all=True, filters={"label": f"{SERVER_LABEL}={label}"})
+        assert found
+        for row in found:
+            client.api.remove_container(row["Id"], force=True)
+    finally:
+        client.close()
+
+
+Way = Callable[[BrokerProcess], tuple[Broker, str]]
+
+
+def in_process(_: BrokerProcess) -> tuple[Broker, str]:
+    sandboxes = own()
+    return sandboxes, sandboxes.server_id
+
+
+def through_the_broker(broker: BrokerProcess) -> tuple[Broker, str]:
+    return broker.client("one"), _server_id(broker.folder)
+
+
+@pytest.mark.parametrize("way", [in_process, through_the_broker])
+async def test_a_container_removed_by_hand(way: Way, broker: BrokerProcess, tmp_path: Path) -> None:
+    sandboxes, label = way(broker)
+    async with running(tmp_path, sandboxes) as fault:
+        remove(label)
+        await fault.ends("died", "crash")
+        await fault.goes_on()
+
+
+async def test_the_engine_goes_away_and_comes_back(
+    sandbox_image: None, proxy: EngineProxy, tmp_path: Path
+) -> None:
+    sandboxes = own(engine=DockerEngine(proxy.url))
+    async with running(tmp_path, sandboxes) as fault:
+        await proxy.stop()
+        await fault.ends("died", "engine lost")
+        refused = fault.bench
+        assert (await refused.run("b"))["death"] == "engine_unavailable"
+        fault.idle()
+        await proxy.start()
+        await fault.goes_on()
+
+
+async def test_the_broker_is_killed_and_stays_away(broker: BrokerProcess, tmp_path: Path) -> None:
+    async with running(tmp_path, broker.client("one", patience_s=2)) as fault:
+        await broker.kill()
+        await fault.ends("died", "engine lost")
+        assert (await fault.bench.run("b"))["death"] == "engine_unavailable"
+        fault.idle()
+        await broker.start()
+        await fault.goes_on()
+
+
+async def test_the_broker_is_killed_and_comes_back(broker: BrokerProcess, tmp_path: Path) -> None:
+    async with running(tmp_path, broker.client("one")) as fault:
+        await broker.kill()
+        await broker.start()
+        await fault.bench.executions.interrupt(fault.bench.candidate)
+        assert (await fault.bench.ended(fault.runs[0]))["state"] == "interrupted"
+        assert (await fault.bench.ended(fault.runs[1]))["state"] == "cleared"
+        fault.idle()
+        await fault.goes_on()
+
+
+async def test_every_place_is_taken(sandbox_image: None, tmp_path: Path) -> None:
+    sandboxes = own(max_sandboxes=1)
+    async with house(tmp_path, sandboxes) as bench:
+        notebook = bench.notebook(a="1", b="2", c="print('again')")
+        other = await sandboxes.claim("python", room="another")
+        runs = [await bench.submit("a"), await bench.submit("b")]
+        first, second = [await bench.ended(run) for run in runs]
+        assert (first["state"], first["death"]) == ("error", "sandbox_exhausted")
+        assert second["state"] == "cleared"
+        assert "taken" in bench.outputs("a")[-1]["evalue"]
+        await other.stop()
+        await Fault(bench, notebook, runs).goes_on()
+
+
+async def test_the_image_is_missing(sandbox_image: None, tmp_path: Path) -> None:
+    sandboxes = own(profiles={"python": replace(PYTHON, image="not-built:1")})
+    async with house(tmp_path, sandboxes) as bench:
+        notebook = bench.notebook(a="1", b="2")
+        runs = [await bench.submit("a"), await bench.submit("b")]
+        first, second = [await bench.ended(run) for run in runs]
+        assert (first["state"], first["death"]) == ("error", "image_missing")
+        assert second["state"] == "cleared"
+        assert "make images" in str(bench.outputs("a")[-1])
+        Fault(bench, notebook, runs).idle()
