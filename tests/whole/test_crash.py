@@ -304,3 +304,52 @@ async def outlive(server: Server, broker: BrokerProcess | None = None) -> None:
 
 async def kernel_id(person: Person) -> str:
     return str((await person.ask("GET", "/sandbox")).json()["kernel_id"])
+
+
+PAUSED = """import time
+for number in range(100):
+    print(f"<{number}>", flush=True)
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("path", ["in-process", "through the broker"])
+async def test_a_paused_interview_outlives_the_server_frozen(
+    path: str, make_broker: MakeBroker, make_server: MakeServer
+) -> None:
+    """Killed in a pause: the sandbox stands still until the interview goes on."""
+    settings: dict[str, str] = {}
+    secret = ""
+    if path == "through the broker":
+        broker = await make_broker()
+        settings = {
+            "InterviewApp.sandbox_broker": broker.url,
+            "InterviewApp.sandbox_broker_token_file": str(broker.token_file("paused")),
+        }
+        secret = broker.tokens["paused"]
+    server = make_server(settings)
+    if secret:
+        server.secrets["the broker's token"] = secret
+    await asyncio.to_thread(server.start)
+    room = await server.room({"count": PAUSED, "after": "number"})
+    cora = await Person.join(server, await server.invite(room), "Cora")
+    tab = await Tab(cora, await cora.document()).open()
+    run = (await tab.run("count")).json()
+    await tab.until(lambda: "<5>" in tab.printed("count"), "the count", wait_s=PATIENCE_S)
+    await server.ask("POST", f"/rooms/{room}/state", {"to": "paused"})
+    os.kill(server.pid, signal.SIGKILL)
+    tab.online.clear()
+    await tab.closed.wait()
+    await asyncio.to_thread(server.wait_killed)
+    await asyncio.to_thread(server.start)
+    otto = await Person.join(server, await server.invite(room, "observer"), "Otto")
+    fresh = await Tab(otto, await otto.document()).open()
+    before = fresh.printed("count").split()
+    await asyncio.sleep(3)  # the rest takes less
+    assert len(fresh.printed("count").split()) < len(before) + 20
+    assert fresh.cell("count")["execution_state"] == "running"
+    await server.ask("POST", f"/rooms/{room}/state", {"to": "live"})
+    ended = await fresh.ended(run["id"], wait_s=PATIENCE_S)
+    assert (ended["state"], ended["death"]) == ("done", None)
+    assert fresh.printed("count").split() == [f"<{number}>" for number in range(100)]
