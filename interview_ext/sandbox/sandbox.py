@@ -11,20 +11,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from interview_ext.errors import (
-    BadRequest,
     Conflict,
     EngineUnavailable,
-    NotFound,
     SandboxError,
     SandboxGone,
     SandboxProtocolError,
-    TooLarge,
 )
 
-from .broker import Listener, Listing, Resumed, StoredFile, Usage, clean_path
+from .broker import Listener, Listing, Resumed, StoredFile, Usage
 from .claims import Claim
 from .deaths import Death, Reason
 from .engine import Containers, Engine, EngineEvent
+from .files import SandboxFiles
 from .frames import Channel
 from .handshake import Handshake, request
 from .link import PING_S, Link
@@ -38,7 +36,6 @@ OOM_WINDOW_S = 3.0
 OOM_GRACE_S = 0.3
 """The engine may tell of the end before it tells of the cause."""
 SIGKILL_STATUS = 137
-FILE_CHUNK_BYTES = 512 * 1024
 USAGE_AGE_S = 1.0
 
 
@@ -89,7 +86,7 @@ class Sandbox:
         self._planned: tuple[Reason, str] | None = None
         self._concluding: asyncio.Task[None] | None = None
         self._cleaning: asyncio.Task[None] | None = None
-        self._put_bytes = 0
+        self._files = SandboxFiles(self._awake_link, profile.limits.files_bytes)
         self.frozen = False
         self._run_limit = True
         self._measured = (self._loop.time(), 0.0)
@@ -389,62 +386,20 @@ class Sandbox:
     # -- files ------------------------------------------------------------------------------
 
     async def put(self, path: str, data: bytes) -> None:
-        """Write a file below the work folder, replacing what bears the name.
-
-        Raises
-        ------
-        BadRequest
-            Not a path below the work folder.
-        TooLarge
-            The quota, or the work folder, is full.
-        SandboxGone
-            It has ended.
-        """
-        clean_path(path)
-        if self._put_bytes + len(data) > self.profile.limits.files_bytes:
-            raise TooLarge(
-                f"A sandbox takes {self.profile.limits.files_bytes // MIB} MB of files in all."
-            )
-        self._put_bytes += len(data)
-        link = self._awake_link()
-        for offset in range(0, max(len(data), 1), FILE_CHUNK_BYTES):
-            chunk = data[offset : offset + FILE_CHUNK_BYTES]
-            answer, _ = await link.request("put", path=path, offset=offset, data=chunk)
-            _raise_for(answer, path)
+        """See :class:`SandboxHandle`."""
+        await self._files.put(path, data)
 
     async def get(self, path: str) -> bytes:
-        """Read a file. Raises as `put` does, and NotFound."""
-        clean_path(path)
-        link = self._awake_link()
-        limit = self.profile.limits.files_bytes
-        content = bytearray()
-        while True:
-            answer, data = await link.request("get", path=path, offset=len(content))
-            _raise_for(answer, path)
-            content += data
-            if len(content) > limit:
-                raise TooLarge(f"{path} is larger than {limit // MIB} MB.")
-            if not data:
-                return bytes(content)
+        """See :class:`SandboxHandle`."""
+        return await self._files.get(path)
 
     async def list(self) -> list[StoredFile]:
-        """All regular files below the work folder, in so far as the shim may see them."""
+        """See :class:`SandboxHandle`."""
         return [*(await self.listing()).files]
 
     async def listing(self) -> Listing:
-        """The same, and whether these are all. Raises as `get` does."""
-        answer, _ = await self._awake_link().request("list")
-        rows = answer.get("files")
-        if not isinstance(rows, list):
-            raise SandboxProtocolError("The list of files is none.")
-        found = []
-        for row in rows:
-            match row:
-                case [str() as path, int() as size]:
-                    found.append(StoredFile(path=path, size_bytes=size))
-                case _:
-                    raise SandboxProtocolError("The list of files is none.")
-        return Listing(files=tuple(found), complete=answer.get("complete") is True)
+        """See :class:`SandboxHandle`."""
+        return await self._files.listing()
 
     def _awake_link(self) -> Link:
         """The link, if somebody at its other end can answer."""
@@ -485,16 +440,3 @@ class Sandbox:
             pids=measure.pids,
             limits=self.profile.limits,
         )
-
-
-def _raise_for(answer: Mapping[str, Any], path: str) -> None:
-    number = answer.get("errno")
-    if number is None:
-        return
-    import errno
-
-    if number == errno.ENOENT:
-        raise NotFound(f"There is no file {path}.")
-    if number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        raise TooLarge("The work folder is full.")
-    raise BadRequest(f"{path}: {answer.get('error')}.")
