@@ -247,3 +247,19 @@ def test_a_flood_leaves_the_few_answers_somebody_waits_for(shim: types.ModuleTyp
         len(shim.pack_parts(message("execute_reply", "run"))) + HEADER.size
     )
     box.context.term()
+
+
+def test_time_in_which_the_shim_was_frozen_is_no_silence_of_the_hosts(
+    shim: types.ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(shim, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    box = shim.Shim()
+    clock[0] += 600
+    box.count_silence()
+    assert box.silent_s == 2.0
+    for _ in range(90):
+        clock[0] += 1
+        box.count_silence()
+    assert box.silent_s == 92.0
+    box.context.term()
