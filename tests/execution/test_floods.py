@@ -38,20 +38,6 @@ async def test_output_without_end_is_cut_with_a_word_and_its_run_interrupted(
     assert await goes_on(bench, "c")
 
 
-async def test_short_lines_without_end_leave_the_kernel_to_be_interrupted(
-    make_sandbox_bench: MakeBench,
-) -> None:
-    """Thousands of messages wait inside when the time is up: the reply goes ahead of them."""
-    bench = await make_sandbox_bench(run_s=8, output_burst_frames=1000, output_frames_per_s=500)
-    bench.notebook(
-        a="word = 'next'\nimport itertools\nfor i in itertools.count(): print(i, flush=True)",
-        c="print(word)",
-    )
-    record = await bench.run("a")
-    assert (record["state"], record["death"]) == ("interrupted", "time limit")
-    assert await goes_on(bench, "c")
-
-
 async def test_a_display_of_150_megabytes_is_refused_with_a_word(
     make_sandbox_bench: MakeBench,
 ) -> None:
@@ -90,6 +76,7 @@ async def test_a_flood_of_comms_has_its_rooms_rate_and_arrives_whole(
         page = await sockets.connect(bench.candidate)
         began = monotonic()
         assert (await bench.run("a"))["state"] == "done"
+        await page.hear(lambda m: m["content"].get("data") == {"i": 999})
         heard = [m["content"] for m in page.heard if m["header"]["msg_type"] == "comm_msg"]
         assert [content["data"]["i"] for content in heard] == list(range(1000))
         assert await goes_on(bench, "b")
