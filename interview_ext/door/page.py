@@ -31,6 +31,7 @@ DISABLED_PLUGINS = (
     "@jupyter/docprovider-extension:notebook-cell-executor",
     "@jupyterlab/notebook-extension:cell-executor",
     # ours stand in their places
+    "@jupyterlab/apputils-extension:resolver",
     "@jupyterlab/apputils-extension:sanitizer",
     "@jupyterlab/apputils-extension:sessionDialogs",
     "@jupyterlab/rendermime-extension:plugin",

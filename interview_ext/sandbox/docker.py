@@ -13,6 +13,7 @@ import logging
 import socket
 import struct
 import threading
+import traceback
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -37,6 +38,8 @@ MEASURE_THREADS = 4
 """Of their own: an engine may take a second for one answer, and a start must not wait for that."""
 STREAM_HEADER = struct.Struct(">BxxxL")  # stream (1 stdout, 2 stderr), size: the engine's API docs
 WRITE_HIGH_WATER_BYTES = 1024 * 1024
+_SILENT = (docker.errors.DockerException, requests.RequestException, OSError)
+"""What docker-py raises when no engine answers."""
 
 
 class DockerAttachment(asyncio.Protocol):
@@ -136,7 +139,8 @@ class DockerEngine:
             raise SandboxGone("The container is gone.", reason="crash") from error
         except docker.errors.APIError as error:
             raise SandboxError(f"The container engine refused: {error.explanation}") from error
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        except _SILENT as error:
+            _let_go(error)
             raise EngineUnavailable("No container engine answers.") from error
 
     async def _run(
@@ -167,7 +171,8 @@ class DockerEngine:
         try:
             loop = asyncio.get_running_loop()
             version = await loop.run_in_executor(self._pool, ask)
-        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        except _SILENT as error:
+            _let_go(error)
             return EngineStatus(
                 available=False,
                 name="docker",
@@ -321,7 +326,7 @@ class DockerEngine:
                     event = _event(row)
                     if event is not None:
                         loop.call_soon_threadsafe(queue.put_nowait, event)
-            except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+            except (*_SILENT, ValueError):
                 log.debug("the engine's event stream broke", exc_info=True)
             finally:
                 if not loop.is_closed():
@@ -346,6 +351,16 @@ class DockerEngine:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error hold: the socket of a connection that failed.
+
+    docker-py leaves it to them; whoever keeps the error, a log's record say, would keep it open.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _unless_done(work: Callable[[str], None], container: str) -> None:

@@ -12,6 +12,7 @@ import { notebookPlugin } from './collab/notebookPlugin';
 import { savedPlugin } from './collab/savedPlugin';
 import { openPlugin } from './door/openPlugin';
 import { renderersPlugin, sanitizerPlugin } from './door/renderPlugin';
+import { windowPlugin } from './door/windowPlugin';
 import { againPlugin } from './execution/againPlugin';
 import { executorPlugin } from './execution/executorPlugin';
 import { inputPlugin } from './execution/inputPlugin';
@@ -35,6 +36,7 @@ export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
   announcerPlugin,
   roomPlugin,
   connectionPlugin,
+  windowPlugin,
   openPlugin,
   sanitizerPlugin,
   renderersPlugin,

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from interview_ext.errors import SandboxGone
+from interview_ext.errors import EngineUnavailable, SandboxGone
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.docker import DockerEngine
+from tests.descriptors import descriptors, left_since
 
 from .conftest import (
     EngineProxy,
@@ -63,6 +64,26 @@ async def test_a_cell_that_runs_too_long(make_kernel: MakeKernel) -> None:
 async def test_stopping_says_so(kernel: Kernel) -> None:
     await kernel.manager.shutdown_kernel()
     assert (await kernel.death()).reason is Reason.STOPPED
+
+
+@failed_connects_linger
+async def test_an_error_that_is_kept_keeps_no_connection_open(
+    proxy: EngineProxy, nothing_left: str
+) -> None:
+    engine = DockerEngine(proxy.url)
+    assert await engine.inspect("no-such-container") is None
+    await proxy.stop()
+    kept = [await _refused(engine)]  # it ends the connection of before
+    before = descriptors()
+    kept += [await _refused(engine) for _ in range(3)]
+    assert left_since(before) == []
+    await engine.close()
+
+
+async def _refused(engine: DockerEngine) -> EngineUnavailable:
+    with pytest.raises(EngineUnavailable) as caught:
+        await engine.inspect("no-such-container")
+    return caught.value
 
 
 @failed_connects_linger
