@@ -356,7 +356,8 @@ class Link:
 
     def _read_again(self) -> None:
         self._rate_timer = None
-        if self._attachment is not None:
+        self._spend(0, 0)  # what was on its way has added to the debt
+        if self._rate_timer is None and self._attachment is not None:
             self._attachment.resume()
 
     def diagnostics_received(self, data: bytes) -> None:
