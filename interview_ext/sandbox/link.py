@@ -345,19 +345,23 @@ class Link:
         if self._greeted.is_set():
             self._write(pack(Kind.ACK, Channel.NONE, self._received))
 
-    def _spend(self, size: int, frames: int) -> None:
-        """Read no faster than the profile allows; what is not read waits in the container."""
+    def _spend(self, size: int, frames: int) -> bool:
+        """Read no faster than the profile allows; what is not read waits in the container.
+
+        The answer is whether something waits.
+        """
         loop = asyncio.get_running_loop()
         now = loop.time()
         wait_s = max(self._bytes.spend(size, now), self._frames.spend(frames, now))
         if wait_s and self._rate_timer is None and self._attachment is not None:
             self._attachment.pause()
             self._rate_timer = loop.call_later(wait_s, self._read_again)
+        return wait_s > 0
 
     def _read_again(self) -> None:
         self._rate_timer = None
-        self._spend(0, 0)  # what was on its way has added to the debt
-        if self._rate_timer is None and self._attachment is not None:
+        # What was on its way when reading stopped has added to the debt.
+        if not self._spend(0, 0) and self._attachment is not None:
             self._attachment.resume()
 
     def diagnostics_received(self, data: bytes) -> None:
