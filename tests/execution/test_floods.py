@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
-from tests.execution.conftest import Bench, MakeBench
+from tests.execution.conftest import PATIENCE_S, Bench, MakeBench
 from tests.execution.sockets import open_sockets
 
 COMMS = (
@@ -88,7 +89,7 @@ async def test_a_flood_of_comms_arrives_whole_at_the_rooms_rate(
 async def test_one_rooms_flood_does_not_use_up_another_rooms_rate(
     make_sandbox_bench: MakeBench,
 ) -> None:
-    few = {"output_burst_frames": 100, "output_frames_per_s": 50}
+    few = {"output_burst_frames": 100}
     noisy, quiet = await make_sandbox_bench(**few), await make_sandbox_bench(**few)
     noisy.notebook(a=COMMS.format(count=1_000_000), b="print('next')")
     quiet.notebook(warm="1", a="print('next')")
@@ -99,6 +100,18 @@ async def test_one_rooms_flood_does_not_use_up_another_rooms_rate(
     await noisy.executions.interrupt(noisy.candidate)
     assert (await noisy.ended(flood))["state"] == "interrupted"
     assert await goes_on(noisy, "b")
+
+
+async def test_an_interrupt_overtakes_the_lines_before_it(make_sandbox_bench: MakeBench) -> None:
+    bench = await make_sandbox_bench(output_burst_frames=100)
+    bench.notebook(a="kept = 1\nwhile True: print('a line', flush=True)", b="print('next' * kept)")
+    flood = await bench.submit("a")
+    async with asyncio.timeout(PATIENCE_S):
+        while len(bench.text("a")) < 10_000:
+            await asyncio.sleep(0.05)
+    await bench.executions.interrupt(bench.candidate)
+    assert (await bench.ended(flood))["state"] == "interrupted"
+    assert await goes_on(bench, "b")
 
 
 async def test_an_update_storm_ends_in_its_last_state(make_sandbox_bench: MakeBench) -> None:
