@@ -63,7 +63,7 @@ function showState() {
   }
   const hosts = people.filter(p => p.role === 'host' || p.role === 'interviewer');
   const here = hosts.filter(p => p.present).map(p => p.name);
-  const name = room.host_name || 'Your host';
+  const name = room.host_name === 'Host' ? 'Your host' : room.host_name || 'Your host';
   say(
     `${name} has been told that you are here.`,
     here.length
