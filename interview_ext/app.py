@@ -403,5 +403,5 @@ def broker_of(app: InterviewApp) -> Broker:
         profiles=profiles_with(app.sandbox_limits, trait="InterviewApp.sandbox_limits"),
         pool_size=app.sandbox_pool_size,
         max_sandboxes=app.max_sandboxes,
-        claims=store_path.with_suffix(".claims"),
+        claims=store_path.with_name(f"{store_path.name}.claims"),
     )

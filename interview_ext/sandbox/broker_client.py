@@ -71,7 +71,7 @@ class BrokerStream:
         while True:
             await self._reads.wait()
             message = await self._connection.read_message()
-            if message is None:
+            if message is None or self._closed:  # what is left belongs to nobody any more
                 break
             if isinstance(message, bytes):
                 self._receiver.data_received(message)
@@ -231,6 +231,9 @@ class BrokerClient:
             found = await self._http.ask("GET", "/v1/status")
             self._limits = {name: Limits(**row) for name, row in found["profiles"].items()}
             return EngineStatus(**found["engine"])
+        except (TypeError, KeyError, AttributeError):
+            problem = "The broker is of another version than this server."
+            return EngineStatus(available=False, name="broker", problem=problem)
         except InterviewError as error:
             return EngineStatus(
                 available=False, name="broker", problem=error.message, hint=error.hint

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import logging
 import os
 import re
 import secrets
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interview_ext.errors import BadRequest, Unauthenticated
+
+log = logging.getLogger(__name__)
 
 DEFAULT_MAX_SANDBOXES = 20
 TOKEN_BYTES = 32
@@ -102,9 +105,14 @@ class BrokerUsers:
             return []
         at = (status.st_mtime_ns, status.st_ino)
         if at != self._read_at:
-            rows = json.loads(self._path.read_text())
-            self._users = [BrokerUser(name=name, **row) for name, row in rows.items()]
             self._read_at = at
+            try:
+                rows = json.loads(self._path.read_text())
+                self._users = [BrokerUser(name=name, **row) for name, row in rows.items()]
+            except (OSError, ValueError, TypeError, AttributeError) as error:
+                log.warning(
+                    "%s cannot be read; clients stay as they were: %s", self._path.name, error
+                )
         return self._users
 
 

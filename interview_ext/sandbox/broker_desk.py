@@ -10,7 +10,6 @@ client's end of the stream. A client that is gone for 90 s loses its containers 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 
@@ -151,9 +150,9 @@ class BrokerDesk:
         if name in self._streams and self._streams[name][0] is attachment:
             del self._streams[name]
 
-    def on_death(self, user: BrokerUser, name: str, told: asyncio.Event) -> None:
-        """Set `told` when the sandbox ends."""
-        self._own(user, name).on_death(lambda _: told.set())
+    async def end(self, user: BrokerUser, name: str) -> None:
+        """Wait until the sandbox ends. Raises NotFound."""
+        await self._own(user, name).ended.wait()
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -169,6 +168,7 @@ class BrokerDesk:
 
     def _forget(self, sandbox: Sandbox, death: Death) -> None:
         self._claimed.pop(sandbox.id, None)
+        self._streams.pop(sandbox.id, None)
         self._deaths[sandbox.id] = (sandbox.owner, death)
         while len(self._deaths) > DEATHS_KEPT:
             self._deaths.popitem(last=False)

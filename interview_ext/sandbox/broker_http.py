@@ -32,6 +32,7 @@ CLAIM_S = 90.0
 MAX_CLIENTS = 100
 MAX_WS_BYTES = 2 * 1024 * 1024
 PING_S = 10
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HINT = "See that the broker runs (`jupyter interview broker`) and that this server can reach it."
 
 
@@ -54,9 +55,13 @@ class BrokerAddress:
         parts = urlsplit(url)
         if parts.scheme == "unix" and not parts.netloc and parts.path.startswith("/"):
             return cls(base="http://broker", socket_path=parts.path)
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+            raise ValueError("http:// is for loopback only: it would show the token; use https://")
         if parts.scheme in ("http", "https") and parts.hostname and not parts.query:
             return cls(base=url.rstrip("/"))
-        raise ValueError("must be unix:///path/of/a/socket, https://host:port or http://host:port")
+        raise ValueError(
+            "must be unix:///path/of/a/socket, https://host:port or http://127.0.0.1:80"
+        )
 
     def host_and_port(self) -> tuple[str, int]:
         """Of an address that is no Unix socket."""
@@ -193,6 +198,8 @@ def _refusal(error: HTTPClientError) -> InterviewError:
         return SandboxGone(message, reason=str(body.get("reason", "crash")), hint=hint)
     if code == Unauthenticated.code:  # not the person in front of the page: this server
         return EngineUnavailable(message, hint=hint)
+    if error.code >= 500 and code not in _BY_CODE:
+        return EngineUnavailable(message, hint=hint)
     found = _BY_CODE.get(code, SandboxError)
     return found(message, hint=hint)
 
@@ -204,5 +211,5 @@ def _all(base: type[InterviewError]) -> list[type[InterviewError]]:
 _BY_CODE = {
     each.code: each
     for each in _all(InterviewError)
-    if each.__module__ == errors.__name__ and each is not SandboxGone
+    if each.__module__ == errors.__name__ and each not in (SandboxGone, InterviewError)
 }

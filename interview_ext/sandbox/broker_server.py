@@ -180,10 +180,8 @@ class _Stream(_Authenticated, WebSocketHandler):
             self.desk.detach(self._name, attachment)
 
     async def _tell_death(self) -> None:
-        ended = asyncio.Event()
         with contextlib.suppress(NotFound):
-            self.desk.on_death(self.user, self._name, ended)
-            await ended.wait()
+            await self.desk.end(self.user, self._name)
         death = self.desk.death(self.user, self._name)
         with contextlib.suppress(WebSocketClosedError, StreamClosedError):
             await self.write_message(json.dumps({"death": _told(death)}))

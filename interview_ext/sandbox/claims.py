@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,11 +89,19 @@ class Claims:
             return found
         for path in sorted(self._folder.glob("*.json")):
             try:
-                found.append(Claim(**json.loads(path.read_text())))
-            except (OSError, ValueError, TypeError) as error:
+                found.append(self._read(path))
+            except (OSError, ValueError, TypeError, AttributeError) as error:
                 log.warning("a claim could not be read: %s", error)
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
         return found
+
+    def _read(self, path: Path) -> Claim:
+        claim = Claim(**json.loads(path.read_text()))
+        bytes.fromhex(claim.sync)
+        if self._path(claim.id) != path:
+            raise ValueError("It is not named after its sandbox.")
+        return claim
 
     def _path(self, claim_id: str) -> Path:
         if self._folder is None or not claim_id.isalnum():

@@ -201,7 +201,7 @@ class Link:
     @property
     def blocked(self) -> bool:
         """Whether the container takes nothing right now; `LinkOwner.writable` tells when."""
-        return self._stalled or self._replay.full
+        return self._stalled or self._replay.full or self._takes_over
 
     def send(self, channel: Channel, parts: list[bytes]) -> None:
         """Send a message to the kernel. One above the size limit is dropped, and logged."""
@@ -398,6 +398,7 @@ class Link:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 try:
                     if await self._is_frozen():
+                        until = loop.time() + self._patience_s
                         continue  # nothing can be attached to, and nobody waits for an answer
                     if await self._attach_again():
                         return

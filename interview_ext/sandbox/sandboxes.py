@@ -163,7 +163,10 @@ class Sandboxes:
         sandbox = await self.pool(profile).claim()
         sandbox.hand_over(room, run_limit=run_limit)
         sandbox.owner = owner
-        self._claims.save(sandbox.claim)
+        try:
+            self._claims.save(sandbox.claim)
+        except OSError as error:  # it can be used all the same, only not found again
+            log.warning("a sandbox will not outlive this process: %s", error)
         sandbox.on_death(lambda _: self._claims.remove(sandbox.id))
         return sandbox
 
