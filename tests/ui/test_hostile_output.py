@@ -96,7 +96,7 @@ def test_the_watch_sees_what_happens_where_nothing_is_contained(demo: Demo, stag
                 break
             page.wait_for_timeout(100)
         assert missing == []
-        assert page.evaluate(IN_VIEW)["covered"]
+        page.wait_for_function(f"() => ({IN_VIEW})().covered.length > 0")
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
