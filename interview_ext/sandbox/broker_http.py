@@ -198,9 +198,7 @@ def _refusal(error: HTTPClientError) -> InterviewError:
         return SandboxGone(message, reason=str(body.get("reason", "crash")), hint=hint)
     if code == Unauthenticated.code:  # not the person in front of the page: this server
         return EngineUnavailable(message, hint=hint)
-    if error.code >= 500 and code not in _BY_CODE:
-        return EngineUnavailable(message, hint=hint)
-    found = _BY_CODE.get(code, SandboxError)
+    found = _BY_CODE.get(code, EngineUnavailable if error.code >= 500 else SandboxError)
     return found(message, hint=hint)
 
 

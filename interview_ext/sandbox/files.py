@@ -32,17 +32,7 @@ class SandboxFiles:
         self._put_bytes = 0
 
     async def put(self, path: str, data: bytes) -> None:
-        """Write a file below the work folder, replacing what bears the name.
-
-        Raises
-        ------
-        BadRequest
-            Not a path below the work folder.
-        TooLarge
-            The quota, or the work folder, is full.
-        SandboxGone
-            It has ended.
-        """
+        """See :class:`SandboxHandle`."""
         clean_path(path)
         if self._put_bytes + len(data) > self._limit_bytes:
             raise TooLarge(f"A sandbox takes {self._limit_bytes // MIB} MB of files in all.")
@@ -54,7 +44,7 @@ class SandboxFiles:
             _raise_for(answer, path)
 
     async def get(self, path: str) -> bytes:
-        """Read a file. Raises as `put` does, and NotFound."""
+        """See :class:`SandboxHandle`."""
         clean_path(path)
         link = self._link()
         limit = self._limit_bytes

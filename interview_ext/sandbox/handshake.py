@@ -14,7 +14,7 @@ from interview_ext.errors import SandboxError
 
 from .frames import Channel
 from .link import Link
-from .runclock import header
+from .runclock import DELIMITER, header
 
 READY_S = 60
 ASK_AGAIN_S = 0.1
@@ -31,7 +31,7 @@ def request(kind: str, content: Mapping[str, Any] | None = None) -> list[bytes]:
         "version": "5.3",
     }
     rest = [json.dumps(each).encode() for each in (head, {}, {}, content or {})]
-    return [b"<IDS|MSG>", b"", *rest]
+    return [DELIMITER, b"", *rest]
 
 
 class Handshake:

@@ -73,6 +73,13 @@ class Fault:
         assert error["output_type"] == "error"
         self.idle()
 
+    async def ends_without_engine(self) -> None:
+        """See that it ended for want of an engine, and that a new run is refused for that."""
+        await self.ends("died", "engine lost")
+        with pytest.raises(EngineUnavailable):
+            await self.bench.submit("b")
+        self.idle()
+
     def idle(self) -> None:
         states = {self.notebook.pages[1].cell(cell).get("execution_state") for cell in "ab"}
         assert "running" not in states
@@ -130,10 +137,7 @@ async def test_the_engine_goes_away_and_comes_back(
     sandboxes = own(engine=DockerEngine(proxy.url))
     async with running(tmp_path, sandboxes) as fault:
         await proxy.stop()
-        await fault.ends("died", "engine lost")
-        with pytest.raises(EngineUnavailable):
-            await fault.bench.submit("b")
-        fault.idle()
+        await fault.ends_without_engine()
         await proxy.start()
         await fault.goes_on()
 
@@ -141,10 +145,7 @@ async def test_the_engine_goes_away_and_comes_back(
 async def test_the_broker_is_killed_and_stays_away(broker: BrokerProcess, tmp_path: Path) -> None:
     async with running(tmp_path, broker.client("one", patience_s=2)) as fault:
         await broker.kill()
-        await fault.ends("died", "engine lost")
-        with pytest.raises(EngineUnavailable):
-            await fault.bench.submit("b")
-        fault.idle()
+        await fault.ends_without_engine()
         await broker.start()
         await fault.goes_on()
 
