@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,7 @@ class House:
         )
         self._doors: Doors | None = None
         self._steps: set[asyncio.Task[None]] = set()
+        self._unfollow: Callable[[], None] | None = None
 
     def open_doors(self, web_app: Application) -> None:
         """Stand before what the server answers."""
@@ -315,7 +317,7 @@ class House:
         """
         await self.store.start()
         await self.bus.start()
-        self.bus.subscribe(ROOMS_TOPIC, self._on_step)
+        self._unfollow = self.bus.subscribe(ROOMS_TOPIC, self._on_step)
         await self.documents.start()
         await self.sandboxes.start()
         await self.executions.start()
@@ -324,6 +326,8 @@ class House:
     async def stop(self) -> None:
         """End what runs, finish what was accepted, close the store."""
         await self.rooms.stop()
+        if self._unfollow is not None:
+            self._unfollow()
         for task in list(self._steps):
             task.cancel()
         await asyncio.gather(*self._steps, return_exceptions=True)

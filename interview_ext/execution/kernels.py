@@ -135,6 +135,7 @@ class RoomKernel:
         self._watch: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
+        self._stopped = False
         self._thawed = asyncio.Event()
         self._thawed.set()
 
@@ -172,7 +173,8 @@ class RoomKernel:
             await self._start()
 
     async def stop(self, reason: str) -> None:
-        """End the process, if there is one, for good."""
+        """End the process, if there is one, for good: there is no start after it."""
+        self._stopped = True
         async with self._lock:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
@@ -291,6 +293,8 @@ class RoomKernel:
                 await self._start()
 
     async def _start(self) -> None:
+        if self._stopped:
+            raise SandboxGone("The kernel was stopped.", reason="stopped")
         self._set("starting")
         adopt, self.adopt = self.adopt, ""
         handle: KernelHandle | None = None

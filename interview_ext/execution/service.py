@@ -15,6 +15,7 @@ from interview_ext.errors import (
     Forbidden,
     InterviewError,
     NotFound,
+    RoomNotLive,
     TooManyRequests,
 )
 from interview_ext.execution.cells import Cell, source_digest
@@ -77,6 +78,9 @@ class Executions:
         self._engine: tuple[float, EngineState] | None = None
         self._started = asyncio.Event()
         self._freezing: Counter[str] = Counter()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed_rooms: set[str] = set()
+        self._stopped = False
 
     # -- life
 
@@ -102,11 +106,14 @@ class Executions:
             await self._launcher.release(name)
 
     async def stop(self) -> None:
-        """End all runs and kernels."""
+        """End all runs and kernels; whoever comes later is refused."""
+        self._stopped = True
         await self._end([*self._runners], "the server was stopped")
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def close_room(self, room_id: str) -> None:
-        """End the runs and the kernel of a room that has ended or is deleted."""
+        """End the runs and the kernel of a room that has ended or is deleted, for good."""
+        self._closed_rooms.add(room_id)
         await self._end([room_id], "the interview has ended")
 
     async def keep_files(self, room_id: str) -> None:
@@ -362,6 +369,17 @@ class Executions:
         )
 
     def _runner(self, room: Room) -> RoomRunner:
+        """Return the room's runner, made at the first need.
+
+        Raises
+        ------
+        EngineUnavailable, RoomNotLive
+            The server stops, or the room has been closed, since the caller looked.
+        """
+        if self._stopped:
+            raise EngineUnavailable("The server is being stopped.", hint="Try again in a minute.")
+        if room.id in self._closed_rooms:
+            raise RoomNotLive("The interview has ended.")
         if room.id not in self._runners:
             runner = RoomRunner(
                 room,
@@ -383,8 +401,13 @@ class Executions:
         }
 
     async def _end(self, room_ids: list[str], reason: str) -> None:
-        ending = [self._runners.pop(room_id, None) for room_id in room_ids]
-        await asyncio.gather(*(runner.stop(reason) for runner in ending if runner is not None))
+        runners = [self._runners.pop(room_id, None) for room_id in room_ids]
+        ending = [asyncio.create_task(each.stop(reason)) for each in runners if each is not None]
+        for task in ending:
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        # Whoever waits may be cancelled; nobody else knows of these kernels any more.
+        await asyncio.shield(asyncio.gather(*ending))
 
 
 def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:

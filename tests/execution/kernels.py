@@ -74,6 +74,7 @@ class LocalLauncher:
         self.folder = folder
         self.state = Engine()
         self.launched = 0
+        self.kernels: list[LocalKernel] = []
         self.run_s = 120.0
 
     def kernel_name(self, profile: str) -> str:
@@ -100,4 +101,5 @@ class LocalLauncher:
             (self.folder / path).write_bytes(content)
         manager = AsyncKernelManager(kernel_name="python3", kernel_id=kernel_id)
         await manager.start_kernel(cwd=str(self.folder))
-        return LocalKernel(manager)
+        self.kernels.append(LocalKernel(manager))
+        return self.kernels[-1]

@@ -16,6 +16,7 @@ from interview_ext.errors import (
     Forbidden,
     NotFound,
     RoomNotLive,
+    SandboxGone,
     SourceMismatch,
 )
 from interview_ext.execution.cells import source_digest
@@ -224,6 +225,38 @@ async def test_the_end_of_a_room_ends_its_runs(bench: Bench) -> None:
     assert stored[first.id].death == "the interview has ended"
     assert stored[second.id].state is RunState.CLEARED
     assert [notebook.pages[1].cell(c)["execution_state"] for c in "ab"] == ["idle", "idle"]
+
+
+async def test_a_kernel_that_starts_while_its_room_ends_is_ended_though_nobody_waits(
+    bench: Bench, launcher: LocalLauncher
+) -> None:
+    room_id = bench.room.id
+    warming = asyncio.create_task(bench.executions.warm(bench.room))
+    await bench.message(lambda m: m["type"] == "sandbox" and m["state"] == "starting")
+    closing = asyncio.create_task(bench.executions.close_room(room_id))
+    await asyncio.sleep(0)
+    for task in (warming, closing):
+        task.cancel()
+    await asyncio.gather(warming, closing, return_exceptions=True)
+    assert launcher.launched == 1
+    await bench.executions.stop()
+    assert [await each.manager.is_alive() for each in launcher.kernels] == [False]
+
+
+async def test_nothing_starts_in_a_room_that_has_been_closed_meanwhile(
+    bench: Bench, launcher: LocalLauncher
+) -> None:
+    kernel = await bench.executions.kernel(bench.candidate)
+    await bench.executions.close_room(bench.room.id)
+    await bench.executions.warm(bench.room)
+    with pytest.raises(SandboxGone):
+        await kernel.start()
+    with pytest.raises(RoomNotLive):
+        await bench.executions.restart(bench.host)
+    await bench.executions.stop()
+    with pytest.raises(EngineUnavailable):
+        await bench.executions.restart(bench.host)
+    assert launcher.launched == 0
 
 
 async def test_runs_that_a_restart_of_the_server_cut_off_are_ended_visibly(bench: Bench) -> None:
