@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import logging
 import socket
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
+from prometheus_client import CollectorRegistry
 from tornado.web import Application
 from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
 
+from interview_ext.api.handlers.metrics import METRICS_PATH, MetricsHandler
+from interview_ext.api.metrics import MeasuredLog, Metrics
 from interview_ext.api.operations import Where
 from interview_ext.api.routes import routes
 from interview_ext.api.services import SETTING, Services
@@ -29,26 +34,34 @@ from interview_ext.errors import InterviewError
 from interview_ext.execution.kernel_socket import KernelDesk
 from interview_ext.execution.kernel_socket import routes as kernel_routes
 from interview_ext.execution.launcher import SandboxLauncher
-from interview_ext.execution.ports import Files
+from interview_ext.execution.ports import Files, OnWait
 from interview_ext.execution.service import Executions
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
-from interview_ext.rooms.ids import digest
+from interview_ext.rooms.ids import digest, now
 from interview_ext.rooms.model import Room, RoomState
 from interview_ext.rooms.ports import ROOMS_TOPIC, Message
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
-from interview_ext.sandbox.broker import Broker
+from interview_ext.sandbox.broker import Broker, Schedule
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
+from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.limit_settings import profiles_with
+from interview_ext.sandbox.metrics import SandboxMetrics
+from interview_ext.sandbox.profiles import GIB
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 
 EXPORTS = "interviews"
+PLAN_EVERY_S = 15.0
+MAX_PLANNED = 500
+"""Rooms told of, the nearest: what a broker takes."""
+
+log = logging.getLogger(__name__)
 DELETED = "deleted"
 
 
@@ -112,15 +125,26 @@ class InterviewApp(ExtensionApp):
         1,
         min=0,
         max=50,
-        help="""Sandboxes kept started for each profile, so that a room gets its kernel at once
-        (0 to 50). Each takes about 70 MB.""",
+        help="""Sandboxes kept started for each profile at least, so that a room gets its kernel at
+        once (0 to 50). More are started ahead of interviews that are planned, and when many were
+        asked for lately. 0: none are kept, whatever is planned.""",
+    ).tag(config=True)
+
+    sandbox_pool_memory_bytes = Int(
+        GIB,
+        min=0,
+        max=1024 * GIB,
+        help="""Memory that all sandboxes which wait may take together, in bytes (0 to 1 TiB), those
+        of `sandbox_pool_size` included. A waiting one of the profile ``python`` is counted with
+        128 MiB.""",
     ).tag(config=True)
 
     max_sandboxes = Int(
         100,
         min=1,
         max=10_000,
-        help="""Sandboxes that may exist at once, those of the pool included (1 to 10000).""",
+        help="""Sandboxes that may exist at once, those of the pool included (1 to 10000). When all
+        are taken, a room waits up to five minutes for its own, in the order of asking.""",
     ).tag(config=True)
 
     sandbox_limits = Dict(
@@ -206,6 +230,7 @@ class InterviewApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Called by jupyter_server after `initialize_settings`."""
         self.handlers.extend(routes(Where.SERVER))
+        self.handlers.append((METRICS_PATH, MetricsHandler, {"metrics": self.house.metrics}))
         self.house.open_doors(self._server.web_app)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
@@ -251,9 +276,11 @@ class House:
         )
         export_dir = Path(app.export_dir) if app.export_dir else root_dir / EXPORTS
         self.exporter = Exporter(export_dir, timeline=self.timeline)
-        self.documents = Documents(update_log=self.store, bus=self.bus, exporter=self.exporter)
+        registry = CollectorRegistry()
+        update_log = MeasuredLog(self.store, registry)
+        self.documents = Documents(update_log=update_log, bus=self.bus, exporter=self.exporter)
         self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
-        self.sandboxes = broker_of(app)
+        self.sandboxes = broker_of(app, SandboxMetrics(registry))
         self.executions = Executions(
             rooms=self.rooms,
             documents=self.documents,
@@ -285,8 +312,14 @@ class House:
             bus=self.bus,
             documents=self.documents,
             executions=self.executions,
+            pool=self.sandboxes.pool_state,
             links=self.links,
             host_name=app.host_name,
+        )
+        self.metrics = Metrics(
+            registry,
+            rooms=self.store.list_open_rooms,
+            document_sockets=lambda: self.documents.peers,
         )
         self._doors: Doors | None = None
         self._steps: set[asyncio.Task[None]] = set()
@@ -322,6 +355,7 @@ class House:
         await self.sandboxes.start()
         await self.executions.start()
         await self.rooms.start()
+        self._steps.add(asyncio.create_task(self._tell_plans(), name="plans"))
 
     async def stop(self) -> None:
         """End what runs, finish what was accepted, close the store."""
@@ -363,7 +397,25 @@ class House:
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
 
-    def _sandbox_of(self, room: Room, files: Files, adopt: str) -> SandboxRequest:
+    async def _tell_plans(self) -> None:
+        """Tell whoever keeps sandboxes warm what is planned, again and again."""
+        while True:
+            try:
+                await self.sandboxes.plan(await self._planned())
+            except InterviewError as error:
+                log.info("what is planned could not be told: %s", error.message)
+            await asyncio.sleep(PLAN_EVERY_S)
+
+    async def _planned(self) -> Schedule:
+        """Return the planned starts of rooms that will ask for a sandbox for the first time."""
+        rooms = [r for r in await self.store.list_open_rooms() if r.state is RoomState.SCHEDULED]
+        rooms.sort(key=lambda room: abs(room.starts_at - now()))
+        planned: dict[str, dict[str, datetime]] = {}
+        for room in rooms[:MAX_PLANNED]:
+            planned.setdefault(room.profile, {})[room.id] = room.starts_at
+        return planned
+
+    def _sandbox_of(self, room: Room, files: Files, adopt: str, on_wait: OnWait) -> SandboxRequest:
         return SandboxRequest(
             sandboxes=self.sandboxes,
             room=room.id,
@@ -371,6 +423,7 @@ class House:
             files=files,
             run_limit=False,
             adopt=adopt,
+            on_wait=on_wait,
         )
 
     def _routes_of(self, actor: Actor) -> list[Route]:
@@ -382,7 +435,7 @@ class House:
         return found
 
 
-def broker_of(app: InterviewApp) -> Broker:
+def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broker:
     """Return what rooms get their sandboxes from: this process, or the broker that is set.
 
     Raises
@@ -391,7 +444,11 @@ def broker_of(app: InterviewApp) -> Broker:
         A broker without a token.
     """
     store_path = Path(app.store_path)
-    server_id = digest(f"{socket.gethostname()}:{store_path}")[:16]
+    claims = store_path.with_name(f"{store_path.name}.claims")
+    try:
+        server_id = server_id_of(claims)
+    except OSError:  # the store, which cannot be opened either, says so
+        server_id = digest(f"{socket.gethostname()}:{store_path}")[:16]
     if app.sandbox_broker:
         if not app.sandbox_broker_token_file:
             raise TraitError("InterviewApp.sandbox_broker_token_file: a broker needs a token")
@@ -406,6 +463,8 @@ def broker_of(app: InterviewApp) -> Broker:
         server_id=server_id,
         profiles=profiles_with(app.sandbox_limits, trait="InterviewApp.sandbox_limits"),
         pool_size=app.sandbox_pool_size,
+        pool_bytes=app.sandbox_pool_memory_bytes,
         max_sandboxes=app.max_sandboxes,
-        claims=store_path.with_name(f"{store_path.name}.claims"),
+        claims=claims,
+        metrics=metrics,
     )

@@ -459,10 +459,26 @@ class Engine(Model):
     hint: str
 
 
+class SandboxPool(Model):
+    """The warm sandboxes of the room's profile, on the whole server."""
+
+    warm: Count
+    target: Count
+    """How many should be warm, by what is planned and what was asked for lately."""
+    waiting: Count
+    """Rooms that wait because all sandboxes are taken."""
+    handed_out: Count
+    """Since the server started."""
+    cold_starts: Count
+    """Those of them for which none was warm."""
+
+
 class Sandbox(Model):
     """The room's container and kernel."""
 
     state: Literal["off", "starting", "ready", "busy", "dead"]
+    notice: str
+    """What people in the room should know now, such as why it has to wait; mostly empty."""
     profile: str
     isolation: str
     kernel_id: str | None
@@ -470,6 +486,8 @@ class Sandbox(Model):
     usage: SandboxUsage | None
     death: SandboxDeath | None
     engine: Engine
+    pool: SandboxPool | None
+    """For those who manage the room."""
 
 
 class WorkFile(Model):

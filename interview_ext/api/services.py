@@ -5,7 +5,7 @@ Shared documents and running cells are other features, known here by Protocols o
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from interview_ext.rooms.model import Document, Run
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
+from interview_ext.sandbox.broker import PoolState
 from interview_ext.sandbox.profiles import PROFILES
 
 SETTING = "interview_services"
@@ -138,6 +139,8 @@ class Services:
     bus: Bus
     documents: Documents
     executions: Executions
+    pool: Callable[[str], PoolState | None]
+    """Tells the warm sandboxes of a profile, if anything is known of them."""
     links: Links
     host_name: str = "Host"
     """What a host is called who neither says so nor has a login that does."""

@@ -164,7 +164,11 @@ def event(found: Event) -> schemas.Event:
 async def sandbox(services: Services, actor: Actor) -> schemas.Sandbox:
     """Return the sandbox's state; raises as `Executions.sandbox` does."""
     status = await services.executions.sandbox(actor)
-    return schemas.Sandbox.model_validate(status.as_body())
+    room = await services.rooms.get(actor.room_id)
+    manages = Action.ROOM_MANAGE in actions(actor, room)
+    pool = services.pool(room.profile) if manages else None
+    shown = None if pool is None else vars(pool)
+    return schemas.Sandbox.model_validate({**status.as_body(), "pool": shown})
 
 
 def pending(found: PendingInput | None) -> messages.InputRequest | None:

@@ -70,6 +70,11 @@ class Documents:
         self._open: dict[str, SharedDocument] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
+    @property
+    def peers(self) -> int:
+        """Sockets that are open on any document."""
+        return sum(len(shared.relay.peers) for shared in self._open.values())
+
     async def start(self) -> None:
         """Nothing to open: documents open when they are asked for."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -54,6 +54,8 @@ INFO_BEFORE_START: dict[str, Any] = {
 }
 """What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
 
+
+ALL_TAKEN = "All sandboxes are taken; yours starts as soon as one is free."
 
 RESTARTED = KernelDeath(reason="restarted", detail="Somebody restarted it.")
 
@@ -102,6 +104,8 @@ class RoomKernel:
         Set before the first start: the process that the server's last one has left.
     resumed:
         Where that process stood when it was taken over.
+    waiting:
+        Whether it starts as soon as somebody else's sandbox has ended.
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class RoomKernel:
         self.name = launcher.kernel_name(room.profile)
         self.room_id = room.id
         self.state = "off"
+        self.waiting = False
         self.last_activity: datetime = clock()
         self.adopt = ""
         self.resumed: KernelResumed | None = None
@@ -161,20 +166,22 @@ class RoomKernel:
         SandboxError
         """
         if self._starting is None or self._starting.done():
-            self._starting = asyncio.create_task(self._start_if_none(), name="kernel start")
-            self._starting.add_done_callback(_retrieve)
-        # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
-        await asyncio.shield(self._starting)
+            self._begin(self._start_if_none())
+        await self._begun()
 
     async def restart(self, death: KernelDeath = RESTARTED) -> None:
         """Replace the process; the owner is told of the old one's end first."""
-        async with self._lock:
-            await self._end(death)
-            await self._start()
+        if self.waiting:
+            return  # a fresh one is on its way, and nothing runs that could be replaced
+        self._begin(self._restart(death))
+        await self._begun()
 
     async def stop(self, reason: str) -> None:
         """End the process, if there is one, for good: there is no start after it."""
         self._stopped = True
+        if self.waiting and self._starting is not None:
+            # Nothing has been started yet, and it may take minutes until something is.
+            self._starting.cancel()
         async with self._lock:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
@@ -194,6 +201,8 @@ class RoomKernel:
         await self._thawed.wait()
 
     async def _freeze_or_thaw(self) -> None:
+        if self.waiting:  # what starts after the wait looks by itself
+            return
         async with self._lock:
             if self._handle is not None:
                 await (self._handle.thaw() if self._thawed.is_set() else self._handle.freeze())
@@ -287,6 +296,25 @@ class RoomKernel:
 
     # -- inside
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._starting = asyncio.create_task(work, name="kernel start")
+        self._starting.add_done_callback(_retrieve)
+
+    async def _begun(self) -> None:
+        # Whoever waits may be cancelled; a half-started sandbox must not be left behind.
+        starting = self._starting
+        if starting is None:
+            return
+        await asyncio.wait({starting})
+        if starting.cancelled():
+            raise SandboxGone("The kernel was stopped.", reason="stopped")
+        starting.result()
+
+    async def _restart(self, death: KernelDeath) -> None:
+        async with self._lock:
+            await self._end(death)
+            await self._start()
+
     async def _start_if_none(self) -> None:
         async with self._lock:
             if self._wire is None:
@@ -300,7 +328,11 @@ class RoomKernel:
         handle: KernelHandle | None = None
         try:
             handle = await self._launcher.launch(
-                self._room, kernel_id=self.id, files=self._files, adopt=adopt
+                self._room,
+                kernel_id=self.id,
+                files=self._files,
+                adopt=adopt,
+                on_wait=self._waits,
             )
             wire = KernelWire(handle.connection, self._on_message)
             self._wire = wire
@@ -346,6 +378,10 @@ class RoomKernel:
             for comm_id, comm in list(content["comms"].items())[:MAX_COMMS]:
                 if isinstance(comm, dict):
                     self._comms.setdefault(comm_id, str(comm.get("target_name")))
+
+    def _waits(self, waiting: bool) -> None:  # noqa: FBT001  (see `ports.OnWait`)
+        self.waiting = waiting
+        self._owner.kernel_changed()
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()

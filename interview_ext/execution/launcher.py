@@ -24,6 +24,7 @@ from interview_ext.execution.ports import (
     KernelDeath,
     KernelHandle,
     KernelResumed,
+    OnWait,
     WorkFile,
     WorkFiles,
 )
@@ -146,7 +147,7 @@ class SandboxLauncher:
     ----------
     request:
         Makes what the provisioner takes as its ``interview`` argument: which sandboxes, whose
-        room, which files, and which sandbox that is left to adopt.
+        room, which files, which sandbox that is left to adopt, and who hears of a wait.
     sandboxes:
         The broker that those sandboxes come from.
     specs:
@@ -156,7 +157,7 @@ class SandboxLauncher:
     def __init__(
         self,
         *,
-        request: Callable[[Room, Files, str], object],
+        request: Callable[[Room, Files, str, OnWait], object],
         sandboxes: _Sandboxes,
         specs: KernelSpecManager | None = None,
     ) -> None:
@@ -192,7 +193,7 @@ class SandboxLauncher:
             log.warning("a kernel of the server's last process is left: %s", error.message)
 
     async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait, adopt: str = ""
     ) -> KernelHandle:
         """See `KernelLauncher`."""
         name = self.kernel_name(room.profile)
@@ -201,7 +202,7 @@ class SandboxLauncher:
             kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
         )
         try:
-            await manager.start_kernel(interview=self._request(room, files, adopt))
+            await manager.start_kernel(interview=self._request(room, files, adopt, on_wait))
         except (InterviewError, asyncio.CancelledError):
             await manager.shutdown_kernel(now=True)
             raise

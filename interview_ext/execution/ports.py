@@ -179,6 +179,8 @@ class WorkFiles:
     complete: bool = True
 
 
+OnWait = Callable[[bool], None]
+"""Hears that all sandboxes are taken (True), and that the wait for one is over (False)."""
 Files = Callable[[], Awaitable[Mapping[str, bytes]]]
 """Reads what has to stand below a kernel's working folder before its first cell."""
 
@@ -217,9 +219,12 @@ class KernelLauncher(Protocol):
         """End one that is not needed any more; never raises."""
 
     async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait, adopt: str = ""
     ) -> KernelHandle:
         """Start a kernel, or take the one `left` by that name, which then has to be resumed.
+
+        `on_wait` is told when it has to wait, and when that is over.
+
 
         Raises
         ------

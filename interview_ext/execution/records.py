@@ -26,9 +26,10 @@ class InputRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxStatus:
-    """The sandbox of a room, as its pages show it."""
+    """The sandbox of a room, as its pages show it; `notice` says what people should know now."""
 
     state: str
+    notice: str
     profile: str
     kernel_id: str | None
     limits: Mapping[str, float]

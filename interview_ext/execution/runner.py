@@ -276,7 +276,7 @@ class RoomRunner:
     async def _run(self, item: Item) -> RunState:
         if item.resumed:
             return await self._go_on(item)
-        failure = await self._started()
+        failure = await self._started(item)
         if item.ending is None:
             self._intake.begin(item)
         if failure is not None:
@@ -300,7 +300,7 @@ class RoomRunner:
 
     async def _go_on(self, item: Item) -> RunState:
         """Wait for the end of a run that the server's last process had begun."""
-        failure = await self._started()
+        failure = await self._started(item)
         resumed = self.kernel.resumed
         if failure is not None or resumed is None:
             log.warning("the kernel of room %s could not be adopted: %s", self._room_id, failure)
@@ -325,15 +325,25 @@ class RoomRunner:
         return max(0.0, (run.deadline_at - self._clock()).total_seconds())
 
     async def _adopt_idle(self) -> None:
-        failure = await self._started()
-        if failure is not None:
-            log.warning("the kernel of room %s could not be adopted: %s", self._room_id, failure)
-
-    async def _started(self) -> InterviewError | None:
         try:
             await self.kernel.start()
         except InterviewError as error:
+            log.warning("the kernel of room %s could not be adopted: %s", self._room_id, error)
+
+    async def _started(self, item: Item) -> InterviewError | None:
+        """Wait for the kernel, or until the run is ended while it still waits for one."""
+        starting = asyncio.ensure_future(self.kernel.start())
+        ended = asyncio.ensure_future(item.replied.wait())
+        try:
+            await asyncio.wait({starting, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done() and item.ending is None:
+                await starting
+        except InterviewError as error:
             return error
+        finally:
+            for each in (starting, ended):
+                each.cancel()
+            await asyncio.gather(starting, ended, return_exceptions=True)
         return None
 
     def _send(self, item: Item) -> None:

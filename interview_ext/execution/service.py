@@ -21,7 +21,7 @@ from interview_ext.errors import (
 from interview_ext.execution.cells import Cell, source_digest
 from interview_ext.execution.items import Item
 from interview_ext.execution.keeping import Keeper
-from interview_ext.execution.kernels import RoomKernel
+from interview_ext.execution.kernels import ALL_TAKEN, RoomKernel
 from interview_ext.execution.ports import (
     EngineState,
     ExecutionStore,
@@ -285,6 +285,7 @@ class Executions:
         engine = await self._engine_state(fresh=False)
         return SandboxStatus(
             state="off" if kernel is None else kernel.state,
+            notice=ALL_TAKEN if kernel is not None and kernel.waiting else "",
             profile=room.profile,
             kernel_id=None if kernel is None else kernel.id,
             limits=self._launcher.limits(room.profile),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -87,6 +88,39 @@ class Resumed:
 
     run: str
     lost_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolState:
+    """A pool as hosts see it.
+
+    Attributes
+    ----------
+    warm, target:
+        How many wait, and how many should.
+    waiting:
+        Claims of this profile that wait for a place.
+    handed_out:
+        Claims that got one, since the process that owns the engine started.
+    cold_starts:
+        Those of them for which none was warm.
+    """
+
+    warm: int
+    target: int
+    waiting: int
+    handed_out: int
+    cold_starts: int
+
+
+OnWait = Callable[[bool], None]
+"""Hears that all sandboxes are taken (True), and that the wait for one is over (False)."""
+Schedule = Mapping[str, Mapping[str, datetime]]
+"""By profile and room, the planned starts of rooms that have no sandbox yet."""
+
+
+def unheard(_: bool) -> None:  # noqa: FBT001  (see `OnWait`)
+    """Nobody wants to know."""
 
 
 class SandboxHandle(Protocol):
@@ -202,13 +236,29 @@ class Broker(Protocol):
     def limits(self, profile: str) -> Limits:
         """What a sandbox of that profile may use. Raises NotFound."""
 
-    async def claim(self, profile: str, *, room: str, run_limit: bool = True) -> SandboxHandle:
-        """A fresh sandbox for a room, its kernel answering.
+    def pool_state(self, profile: str) -> PoolState | None:
+        """A profile's warm sandboxes, as last heard; None if nothing was. Raises NotFound."""
+
+    async def plan(self, schedule: Schedule) -> None:
+        """Say what is planned, in place of what was said before, so that enough are warm then.
+
+        Raises
+        ------
+        EngineUnavailable
+            The broker does not answer.
+        """
+
+    async def claim(
+        self, profile: str, *, room: str, run_limit: bool = True, on_wait: OnWait = ...
+    ) -> SandboxHandle:
+        """A fresh sandbox for a room, its kernel answering. Waits in a line if all are taken.
 
         Parameters
         ----------
         run_limit:
             Whether it ends when a cell runs longer than the profile's ``run_s``.
+        on_wait:
+            Called on the event loop when all are taken, and when the wait is over.
 
         Raises
         ------

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import logging
 import os
 import signal
-import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.application import JupyterApp
 from jupyter_core.paths import jupyter_data_dir
+from prometheus_client import CollectorRegistry
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 from traitlets import Dict, Int, TraitError, Unicode, default, validate
@@ -23,10 +22,14 @@ from .broker_clients import BrokerUsers
 from .broker_desk import BrokerDesk
 from .broker_http import BrokerAddress
 from .broker_server import MAX_BODY_BYTES, application
+from .claims import server_id_of
 from .limit_settings import profiles_with
+from .metrics import SandboxMetrics
+from .profiles import GIB
 from .sandboxes import Sandboxes
 
 CLIENTS = "clients.json"
+CLAIMS = "claims"
 SOCKET = "broker.sock"
 
 
@@ -51,7 +54,18 @@ class BrokerApp(JupyterApp):
     keyfile = Unicode("", help="Private key (PEM) for HTTPS.").tag(config=True)
 
     pool_size = Int(
-        1, min=0, max=50, help="Sandboxes kept started for each profile (0 to 50)."
+        1,
+        min=0,
+        max=50,
+        help="""Sandboxes kept started for each profile at least (0 to 50); more ahead of interviews
+        that the clients have planned. 0: none, whatever is planned.""",
+    ).tag(config=True)
+
+    pool_memory_bytes = Int(
+        GIB,
+        min=0,
+        max=1024 * GIB,
+        help="Memory that all sandboxes which wait may take together, in bytes (0 to 1 TiB).",
     ).tag(config=True)
 
     max_sandboxes = Int(
@@ -112,14 +126,19 @@ class BrokerApp(JupyterApp):
             os.close(lock)
 
     async def _serve(self, folder: Path) -> None:
+        claims = folder / CLAIMS
+        registry = CollectorRegistry()
         desk = BrokerDesk(
             Sandboxes(
-                server_id=_server_id(folder),
+                server_id=server_id_of(claims),
                 profiles=profiles_with(self.sandbox_limits, trait="BrokerApp.sandbox_limits"),
                 pool_size=self.pool_size,
+                pool_bytes=self.pool_memory_bytes,
                 max_sandboxes=self.max_sandboxes,
-                claims=folder / "claims",
-            )
+                claims=claims,
+                metrics=SandboxMetrics(registry),
+            ),
+            registry=registry,
         )
         await desk.start()
         try:
@@ -167,8 +186,3 @@ def _lock(folder: Path) -> int:
         os.close(lock)
         raise TraitError(f"BrokerApp.state_dir: another broker uses {folder}") from None
     return lock
-
-
-def _server_id(folder: Path) -> str:
-    """What the broker's containers are known by; the same after a restart."""
-    return hashlib.sha256(f"{socket.gethostname()}:{folder}".encode()).hexdigest()[:16]

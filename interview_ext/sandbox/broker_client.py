@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +24,8 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
 
 from interview_ext.errors import InterviewError, NotFound, SandboxGone
 
-from .broker_http import CLAIM_S, BrokerHttp
+from .broker import OnWait, PoolState, Schedule, unheard
+from .broker_http import BrokerHttp
 from .claims import Claim
 from .deaths import Death, Reason
 from .engine import Attachment, EngineStatus, Measure, Receiver
@@ -203,6 +205,7 @@ class BrokerClient:
         self._patience_s = patience_s
         self._containers = BrokerContainers(http)
         self._limits: dict[str, Limits] = {}
+        self._pools: dict[str, PoolState] = {}
         self._ticking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -230,6 +233,7 @@ class BrokerClient:
         try:
             found = await self._http.ask("GET", "/v1/status")
             self._limits = {name: Limits(**row) for name, row in found["profiles"].items()}
+            self._pools = {name: PoolState(**row) for name, row in found["pools"].items()}
             return EngineStatus(**found["engine"])
         except (TypeError, KeyError, AttributeError):
             problem = "The broker is of another version than this server."
@@ -247,10 +251,38 @@ class BrokerClient:
             return PROFILES[profile].limits
         raise NotFound(f"There is no sandbox profile named {profile!r}.")
 
-    async def claim(self, profile: str, *, room: str, run_limit: bool = True) -> Sandbox:
+    def pool_state(self, profile: str) -> PoolState | None:
         """See :class:`Broker`."""
-        wish = {"profile": profile, "room": self._prefix + room, "run_limit": run_limit}
-        found = await self._http.ask("POST", "/v1/claims", wish, timeout_s=CLAIM_S)
+        self.limits(profile)
+        return self._pools.get(profile)
+
+    async def plan(self, schedule: Schedule) -> None:
+        """See :class:`Broker`."""
+        plan = {
+            profile: {self._prefix + room: at.isoformat() for room, at in rooms.items()}
+            for profile, rooms in schedule.items()
+        }
+        await self._http.ask("PUT", "/v1/plan", plan)
+
+    async def claim(
+        self, profile: str, *, room: str, run_limit: bool = True, on_wait: OnWait = unheard
+    ) -> Sandbox:
+        """See :class:`Broker`."""
+        wish: dict[str, Any] = {
+            "ticket": uuid.uuid4().hex,
+            "profile": profile,
+            "room": self._prefix + room,
+            "run_limit": run_limit,
+            "waits": False,
+        }
+        try:
+            while "id" not in (found := await self._http.ask("POST", "/v1/claims", wish)):
+                if found["waits"] != wish["waits"]:
+                    wish["waits"] = found["waits"]
+                    on_wait(found["waits"])
+        finally:
+            if wish["waits"]:
+                on_wait(False)
         sandbox = self._stand_for(found)
         await sandbox.resume()
         return sandbox

@@ -10,15 +10,20 @@ client's end of the stream. A client that is gone for 90 s loses its containers 
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
-from interview_ext.errors import NotFound, SandboxExhausted, SandboxGone
+from prometheus_client import CollectorRegistry
 
+from interview_ext.errors import NotFound, SandboxGone
+
+from .broker import OnWait, Schedule
 from .broker_clients import BrokerUser
+from .broker_tickets import Tickets
 from .claims import Claim
 from .deaths import Death, Reason
-from .engine import Attachment, Measure, Receiver
+from .engine import Attachment, EngineStatus, Measure, Receiver
 from .sandbox import Sandbox
 from .sandboxes import Sandboxes
 
@@ -26,59 +31,122 @@ log = logging.getLogger(__name__)
 
 DEATHS_KEPT = 1000
 """How many ends are remembered for clients that were away when they came."""
+ABANDONED_S = 6 * 3600.0
+"""A sandbox whose client has not been connected to it so long is ended. One that runs ends much
+sooner, by its shim; this is for those that are frozen."""
+CHECK_S = 60.0
+MAX_CALLS = 8
+"""Calls of one client that are worked on at once; more wait, and nobody else with them."""
+STATUS_AGE_S = 1.0
 
 
 class BrokerDesk:
-    """Made once by the broker's application, on the sandboxes it owns."""
+    """Made once by the broker's application, on the sandboxes it owns.
 
-    def __init__(self, sandboxes: Sandboxes) -> None:
+    Parameters
+    ----------
+    registry:
+        What Prometheus is told from.
+    abandoned_s:
+        See `ABANDONED_S`.
+
+    Attributes
+    ----------
+    calls:
+        By client, what bounds its calls.
+    """
+
+    def __init__(
+        self,
+        sandboxes: Sandboxes,
+        *,
+        registry: CollectorRegistry | None = None,
+        abandoned_s: float = ABANDONED_S,
+    ) -> None:
         self.sandboxes = sandboxes
+        self.registry = registry or CollectorRegistry()
+        self._abandoned_s = abandoned_s
         self._claimed: dict[str, Sandbox] = {}
         self._deaths: OrderedDict[str, tuple[str, Death]] = OrderedDict()
-        self._claiming: dict[str, int] = {}
+        self._tickets = Tickets(self._release_unfetched)
+        self._unfetched: set[str] = set()
         self._streams: dict[str, tuple[Attachment, Receiver]] = {}
+        self._attaching: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._alone_since: dict[str, float] = {}
+        self._checking: asyncio.Task[None] | None = None
+        self.calls: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(MAX_CALLS)
+        )
+        self._status: tuple[float, EngineStatus] | None = None
+        self._status_lock = asyncio.Lock()
 
     async def start(self) -> None:
         """Stand again for what was claimed before a restart of the broker."""
         await self.sandboxes.start()
         for name in await self.sandboxes.left():
             self._keep(await self.sandboxes.adopt(name))
+        self._checking = asyncio.create_task(self._check(), name="abandoned sandboxes")
 
     async def stop(self) -> None:
         """End all sandboxes."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.gather(self._checking, return_exceptions=True)
+        await self._tickets.stop()
         await self.sandboxes.stop()
 
     # -- claims -----------------------------------------------------------------------------
 
     async def claim(
-        self, user: BrokerUser, profile: str, room: str, *, run_limit: bool = True
-    ) -> Claim:
-        """A fresh sandbox, for whoever holds the answer.
+        self,
+        user: BrokerUser,
+        ticket: str,
+        profile: str,
+        room: str,
+        *,
+        run_limit: bool,
+        waits: bool,
+    ) -> Claim | bool:
+        """A fresh sandbox, or whether the claim waits in the line: see `Tickets.ask`.
 
         Raises
         ------
-        SandboxExhausted
-            The client has as many as it may.
-        NotFound, SandboxError
-            See `Broker.claim`.
+        SandboxExhausted, TooManyRequests, NotFound, SandboxError
         """
-        under_way = self._claiming.get(user.name, 0)
-        if len(self.claims(user)) + under_way >= user.max_sandboxes:
-            raise SandboxExhausted(f"All {user.max_sandboxes} sandboxes of this server are taken.")
-        self._claiming[user.name] = under_way + 1
-        try:
+        self.sandboxes.profile(profile)
+
+        async def obtain(on_wait: OnWait) -> Sandbox:
             sandbox = await self.sandboxes.claim(
-                profile, room=room, run_limit=run_limit, owner=user.name
+                profile,
+                room=room,
+                run_limit=run_limit,
+                on_wait=on_wait,
+                owner=user.name,
+                most=user.max_sandboxes,
             )
-        finally:
-            self._claiming[user.name] -= 1
-        try:
-            await sandbox.let_go()
-        except BaseException:  # the client is told of no claim: nobody would end it
-            await sandbox.stop()
-            raise
-        self._keep(sandbox)
-        return sandbox.claim
+            try:
+                await sandbox.let_go()
+            except BaseException:  # the client is told of no claim: nobody would end it
+                await sandbox.stop()
+                raise
+            self._keep(sandbox)
+            self._unfetched.add(sandbox.id)
+            return sandbox
+
+        answer = await self._tickets.ask(user.name, ticket, obtain, waits=waits)
+        return answer if isinstance(answer, bool) else answer.claim
+
+    async def plan(self, user: BrokerUser, schedule: Schedule) -> None:
+        """Learn what a client has planned; see `Broker.plan`."""
+        await self.sandboxes.plan(schedule, owner=user.name)
+
+    async def engine_status(self) -> EngineStatus:
+        """Whether cells can run, at most `STATUS_AGE_S` old: every client asks, again and again."""
+        async with self._status_lock:
+            now = asyncio.get_running_loop().time()
+            if self._status is None or now - self._status[0] > STATUS_AGE_S:
+                self._status = (now, await self.sandboxes.engine_status())
+            return self._status[1]
 
     def claims(self, user: BrokerUser) -> list[Claim]:
         """What a client has."""
@@ -133,22 +201,26 @@ class BrokerDesk:
         ------
         SandboxGone, NotFound, EngineUnavailable
         """
-        sandbox = self._own(user, name)
-        if sandbox.death is not None:
-            raise SandboxGone(sandbox.death.detail, reason=sandbox.death.reason)
-        before = self._streams.pop(name, None)
-        if before is not None:
-            before[0].close()
-            before[1].stream_lost()
-        attachment = await self.sandboxes.engine.attach(sandbox.container, receiver)
-        self._streams[name] = (attachment, receiver)
-        return attachment
+        async with self._attaching[name]:
+            sandbox = self._own(user, name)
+            if sandbox.death is not None:
+                raise SandboxGone(sandbox.death.detail, reason=sandbox.death.reason)
+            before = self._streams.pop(name, None)
+            if before is not None:
+                before[0].close()
+                before[1].stream_lost()
+            attachment = await self.sandboxes.engine.attach(sandbox.container, receiver)
+            self._unfetched.discard(name)
+            self._alone_since.pop(name, None)
+            self._streams[name] = (attachment, receiver)
+            return attachment
 
     def detach(self, name: str, attachment: Attachment) -> None:
         """The client's stream has ended."""
         attachment.close()
         if name in self._streams and self._streams[name][0] is attachment:
             del self._streams[name]
+            self._note_alone(name)
 
     async def end(self, user: BrokerUser, name: str) -> None:
         """Wait until the sandbox ends. Raises NotFound."""
@@ -164,11 +236,31 @@ class BrokerDesk:
 
     def _keep(self, sandbox: Sandbox) -> None:
         self._claimed[sandbox.id] = sandbox
+        self._note_alone(sandbox.id)
         sandbox.on_death(lambda death: self._forget(sandbox, death))
 
     def _forget(self, sandbox: Sandbox, death: Death) -> None:
         self._claimed.pop(sandbox.id, None)
         self._streams.pop(sandbox.id, None)
+        self._attaching.pop(sandbox.id, None)
+        self._alone_since.pop(sandbox.id, None)
+        self._unfetched.discard(sandbox.id)
         self._deaths[sandbox.id] = (sandbox.owner, death)
         while len(self._deaths) > DEATHS_KEPT:
             self._deaths.popitem(last=False)
+
+    def _note_alone(self, name: str) -> None:
+        if name in self._claimed:
+            self._alone_since[name] = asyncio.get_running_loop().time()
+
+    async def _release_unfetched(self, sandbox: Sandbox) -> None:
+        if sandbox.id in self._unfetched:
+            await sandbox.stop(Reason.STOPPED, "Nobody came for it.")
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(min(CHECK_S, self._abandoned_s))
+            before = asyncio.get_running_loop().time() - self._abandoned_s
+            alone = [name for name, since in self._alone_since.items() if since < before]
+            for name in alone:
+                await self._claimed[name].stop(Reason.STOPPED, "Its server has not come back.")

@@ -27,8 +27,6 @@ from interview_ext.errors import (
 
 CONNECT_S = 5.0
 REQUEST_S = 15.0
-CLAIM_S = 90.0
-"""A claim may have to start a container while others do."""
 MAX_CLIENTS = 100
 MAX_WS_BYTES = 2 * 1024 * 1024
 PING_S = 10
@@ -115,8 +113,6 @@ class BrokerHttp:
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
-        *,
-        timeout_s: float = REQUEST_S,
     ) -> dict[str, Any]:
         """Send a request; the answer is its JSON.
 
@@ -127,7 +123,7 @@ class BrokerHttp:
         InterviewError
             The broker's own, of its class.
         """
-        request = self._request(method, path, timeout_s)
+        request = self._request(method, path, REQUEST_S)
         if body is not None:
             request.body = json.dumps(body).encode()
         try:

@@ -20,8 +20,10 @@ import contextlib
 import json
 import logging
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -41,7 +43,10 @@ MAX_UNSENT_BYTES = 1024 * 1024
 PING_S = 10
 MAX_ROOM_CHARS = 200
 BEARER = "Bearer "
-_CLAIM = "A claim names a profile and a room, and says whether runs have a limit."
+MAX_PLANNED = 500
+_CLAIM = "A claim names a ticket, a profile and a room, and says whether runs have a limit."
+_PLAN = f"A plan names the start of at most {MAX_PLANNED} rooms, by profile and room."
+TOKEN_CHECK_S = 10.0
 
 
 class _Authenticated(RequestHandler):
@@ -55,7 +60,8 @@ class _Authenticated(RequestHandler):
         header = self.request.headers.get("Authorization", "")
         if not header.startswith(BEARER):
             raise Unauthenticated("A token is needed.")
-        self.user: BrokerUser = self._users.by_token(header.removeprefix(BEARER).strip())
+        self._token = header.removeprefix(BEARER).strip()
+        self.user: BrokerUser = self._users.by_token(self._token)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None))[1]
@@ -72,11 +78,55 @@ class _Authenticated(RequestHandler):
             super().log_exception(typ, value, tb)
 
 
-class _Status(_Authenticated):
+class _Call(_Authenticated):
+    """One that is answered as soon as the engine has done its part."""
+
+    _calls: asyncio.Semaphore | None = None
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        super().prepare()
+        calls = self.desk.calls[self.user.name]
+        await calls.acquire()
+        self._calls = calls
+
+    def on_finish(self) -> None:
+        if self._calls is not None:
+            self._calls.release()
+
+
+class _Status(_Call):
     async def get(self) -> None:
         sandboxes = self.desk.sandboxes
-        profiles = {name: asdict(each.limits) for name, each in sandboxes.profiles.items()}
-        self.finish({"engine": asdict(await sandboxes.engine_status()), "profiles": profiles})
+        names = sandboxes.profiles
+        self.finish(
+            {
+                "engine": asdict(await self.desk.engine_status()),
+                "profiles": {name: asdict(sandboxes.limits(name)) for name in names},
+                "pools": {name: asdict(sandboxes.pool_state(name)) for name in names},
+            }
+        )
+
+
+class _Metrics(_Call):
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(generate_latest(self.desk.registry))
+
+
+class _Plan(_Call):
+    async def put(self) -> None:
+        try:
+            body = json.loads(self.request.body)
+            schedule = {
+                str(profile): {str(room): _moment(at) for room, at in rooms.items()}
+                for profile, rooms in body.items()
+            }
+        except (ValueError, AttributeError, TypeError) as error:
+            raise BadRequest(_PLAN) from error
+        if sum(len(rooms) for rooms in schedule.values()) > MAX_PLANNED:
+            raise BadRequest(_PLAN)
+        await self.desk.plan(self.user, schedule)
+        self.set_status(204)
 
 
 class _Claims(_Authenticated):
@@ -89,20 +139,29 @@ class _Claims(_Authenticated):
         except ValueError as error:
             raise BadRequest(_CLAIM) from error
         match body:
-            case {"profile": str() as profile, "room": str() as room, "run_limit": bool() as limit}:
-                if len(room) > MAX_ROOM_CHARS:
+            case {
+                "ticket": str() as ticket,
+                "profile": str() as profile,
+                "room": str() as room,
+                "run_limit": bool() as limit,
+                "waits": bool() as waits,
+            }:
+                if max(len(room), len(ticket)) > MAX_ROOM_CHARS:
                     raise BadRequest(_CLAIM)
             case _:
                 raise BadRequest(_CLAIM)
-        claim = await self.desk.claim(self.user, profile, room, run_limit=limit)
-        if self.request.connection.stream.closed():  # type: ignore[union-attr]
-            await self.desk.release(self.user, claim.id)  # nobody is left to tell of it
+        answer = await self.desk.claim(
+            self.user, ticket, profile, room, run_limit=limit, waits=waits
+        )
+        if isinstance(answer, bool):
+            self.set_status(202)
+            self.finish({"waits": answer})
             return
         self.set_status(201)
-        self.finish(_shown(claim))
+        self.finish(_shown(answer))
 
 
-class _Claim(_Authenticated):
+class _Claim(_Call):
     def get(self, name: str) -> None:
         death = self.desk.death(self.user, name)
         frozen = death is None and self.desk.is_frozen(self.user, name)
@@ -113,19 +172,19 @@ class _Claim(_Authenticated):
         self.set_status(204)
 
 
-class _Freeze(_Authenticated):
+class _Freeze(_Call):
     async def post(self, name: str) -> None:
         await self.desk.freeze(self.user, name)
         self.set_status(204)
 
 
-class _Thaw(_Authenticated):
+class _Thaw(_Call):
     async def post(self, name: str) -> None:
         await self.desk.thaw(self.user, name)
         self.set_status(204)
 
 
-class _Usage(_Authenticated):
+class _Usage(_Call):
     async def get(self, name: str) -> None:
         self.finish(asdict(await self.desk.measure(self.user, name)))
 
@@ -181,11 +240,24 @@ class _Stream(_Authenticated, WebSocketHandler):
 
     async def _tell_death(self) -> None:
         with contextlib.suppress(NotFound):
-            await self.desk.end(self.user, self._name)
+            while not await self._has_ended():
+                try:
+                    self._users.by_token(self._token)
+                except Unauthenticated:  # it was replaced
+                    self.close(1008)
+                    return
         death = self.desk.death(self.user, self._name)
         with contextlib.suppress(WebSocketClosedError, StreamClosedError):
             await self.write_message(json.dumps({"death": _told(death)}))
         self.close(1000)
+
+    async def _has_ended(self) -> bool:
+        """Whether the sandbox has ended, after a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TOKEN_CHECK_S):
+                await self.desk.end(self.user, self._name)
+                return True
+        return False
 
     # -- engine.Receiver --------------------------------------------------------------------
 
@@ -231,6 +303,14 @@ def _shown(claim: Any) -> dict[str, Any]:
     return {name: getattr(claim, name) for name in shown}
 
 
+def _moment(at: str) -> datetime:
+    """A moment with a time zone. Raises ValueError, TypeError."""
+    moment = datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise ValueError("There is no time zone.")
+    return moment
+
+
 def _told(death: Death | None) -> dict[str, str] | None:
     if death is None:
         return None
@@ -244,6 +324,8 @@ def application(desk: BrokerDesk, users: BrokerUsers) -> Application:
     return Application(
         [
             (r"/v1/status", _Status, parts),
+            (r"/v1/metrics", _Metrics, parts),
+            (r"/v1/plan", _Plan, parts),
             (r"/v1/claims", _Claims, parts),
             (claim, _Claim, parts),
             (claim + "/usage", _Usage, parts),

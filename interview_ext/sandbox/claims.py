@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,3 +108,25 @@ class Claims:
         if self._folder is None or not claim_id.isalnum():
             raise ValueError("A claim's id is made of letters and digits.")
         return self._folder / f"{claim_id}.json"
+
+
+def server_id_of(folder: Path) -> str:
+    """By what the containers of whoever keeps its claims here are known; made at the first need.
+
+    Not of the machine's name: that changes with each container that a server is started in.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written.
+    """
+    path = folder / "server-id"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        part = folder / f"server-id.{secrets.token_hex(4)}"
+        part.write_text(secrets.token_hex(8))
+        try:
+            os.link(part, path)  # the first of two that start together wins, whole
+        finally:
+            part.unlink()
+    return path.read_text().strip()

@@ -62,6 +62,9 @@ class SandboxRequest:
         follow.
     on_death:
         Called on the event loop when a sandbox of this kernel ends, whatever the reason.
+    on_wait:
+        Called on the event loop with True when all sandboxes are taken and the start has to wait
+        for one, and with False when that wait is over.
     """
 
     sandboxes: Broker
@@ -71,6 +74,7 @@ class SandboxRequest:
     files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
     run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
+    on_wait: Callable[[bool], None] = field(default=lambda _: None)
 
 
 class OwnLoop:
@@ -195,7 +199,10 @@ class DockerProvisioner(KernelProvisionerBase):
 
     async def _fresh(self, request: SandboxRequest) -> SandboxHandle:
         sandbox = await request.sandboxes.claim(
-            request.profile or self.profile, room=request.room, run_limit=request.run_limit
+            request.profile or self.profile,
+            room=request.room,
+            run_limit=request.run_limit,
+            on_wait=request.on_wait,
         )
         try:
             if request.files is not None:

@@ -16,21 +16,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from interview_ext.errors import (
-    EngineUnavailable,
-    NotFound,
-    SandboxError,
-    SandboxExhausted,
-    SandboxGone,
-)
+from interview_ext.errors import EngineUnavailable, NotFound, SandboxError, SandboxGone
 
+from .broker import OnWait, PoolState, Schedule, unheard
 from .claims import Claim, Claims
-from .deaths import Reason
+from .deaths import Death, Reason
 from .docker import DockerEngine
 from .engine import Engine, EngineEvent, EngineStatus
 from .images import reference
+from .metrics import SandboxMetrics
 from .pool import Pool
-from .profiles import PROFILES, Limits, Profile
+from .pools import WAIT_S, Pools
+from .profiles import GIB, PROFILES, Limits, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
 
@@ -53,12 +50,16 @@ class Sandboxes:
         Stays the same over restarts of the server: what bears this label at the start was left
         behind by an earlier run and is removed.
     pool_size:
-        Warm sandboxes per profile.
+        How many of each profile are kept warm at least; see `Pools`.
+    pool_bytes:
+        Memory that all warm ones may take together.
     max_sandboxes:
         All of them, warm ones included.
     claims:
         Folder that keeps what has to be known to take over the sandboxes of a process that was
         killed; None removes them at the next start.
+    wait_s:
+        How long a claim waits when all are taken.
     """
 
     def __init__(
@@ -68,20 +69,31 @@ class Sandboxes:
         engine: Engine | None = None,
         profiles: Mapping[str, Profile] = PROFILES,
         pool_size: int = 1,
+        pool_bytes: int = GIB,
         max_sandboxes: int = 100,
         claims: Path | None = None,
+        wait_s: float = WAIT_S,
+        metrics: SandboxMetrics | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.server_id = server_id or secrets.token_hex(8)
         self.engine: Engine = engine or DockerEngine()
         self.profiles = profiles
-        self._pool_size = pool_size
-        self._max = max_sandboxes
         self._clock = clock
         self._claims = Claims(claims)
         self._left: dict[str, Sandbox] = {}
         self._all: set[Sandbox] = set()
-        self._pools: dict[str, Pool] = {}
+        self._metrics = metrics or SandboxMetrics()
+        self._pools = Pools(
+            profiles,
+            make=self._make,
+            places=max_sandboxes,
+            least=pool_size,
+            budget_bytes=pool_bytes,
+            wait_s=wait_s,
+            metrics=self._metrics,
+            clock=lambda: clock().timestamp(),
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
         self._stopping = False
@@ -101,19 +113,20 @@ class Sandboxes:
             log.warning("cells cannot run: %s %s", error.message, error.hint)
         except SandboxError as error:
             log.warning("containers of an earlier run may be left: %s", error)
-        for name, profile in self.profiles.items():
-            self._pools[name] = Pool(self._pool_size, lambda p=profile: self._make(p))  # type: ignore[misc]
-            self._pools[name].start()
+        self._pools.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
 
     async def stop(self) -> None:
         """End every sandbox and give back everything. Idempotent."""
+        if self._stopping:
+            return
         self._stopping = True
-        for pool in self._pools.values():
-            await pool.stop()
+        await self._pools.stop()
         detail = "The server was stopped."
         await asyncio.gather(*(s.stop(Reason.STOPPED, detail) for s in set(self._all)))
+        with suppress(SandboxError):  # one that was being made when its maker was cancelled
+            await self.remove_left_over()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -150,17 +163,36 @@ class Sandboxes:
     def pool(self, profile: str) -> Pool:
         """The pool of a profile. Raises NotFound."""
         self.profile(profile)
-        return self._pools[profile]
+        return self._pools.of(profile)
 
     def limits(self, profile: str) -> Limits:
         """See :class:`Broker`."""
         return self.profile(profile).limits
 
-    async def claim(
-        self, profile: str, *, room: str, run_limit: bool = True, owner: str = ""
-    ) -> Sandbox:
+    def pool_state(self, profile: str) -> PoolState:
+        """See :class:`Broker`."""
+        self.profile(profile)
+        return self._pools.state(profile)
+
+    async def plan(self, schedule: Schedule, *, owner: str = "") -> None:
         """See :class:`Broker`. `owner` is a broker's client."""
-        sandbox = await self.pool(profile).claim()
+        self._pools.plan(schedule, owner=owner)
+
+    async def claim(
+        self,
+        profile: str,
+        *,
+        room: str,
+        run_limit: bool = True,
+        on_wait: OnWait = unheard,
+        owner: str = "",
+        most: int | None = None,
+    ) -> Sandbox:
+        """See :class:`Broker`. `owner` is a broker's client, `most` how many it may have."""
+        self.profile(profile)
+        sandbox = await self._pools.claim(
+            profile, room=room, on_wait=on_wait, owner=owner, most=most
+        )
         sandbox.hand_over(room, run_limit=run_limit)
         sandbox.owner = owner
         try:
@@ -197,6 +229,7 @@ class Sandboxes:
             sandbox = self._sandbox(self.profiles[claim.profile])
             sandbox.take_over(replace(claim, frozen=bool(state.get("Paused"))))
             sandbox.on_death(lambda _, name=claim.id: self._claims.remove(name))  # type: ignore[misc]
+            self._pools.hold(sandbox)
             self._left[claim.id] = sandbox
 
     async def _state(self, claim: Claim) -> Mapping[str, Any] | None:
@@ -214,8 +247,6 @@ class Sandboxes:
     async def _make(self, profile: Profile) -> Sandbox:
         if self._stopping:
             raise EngineUnavailable("The server is stopping.")
-        if len(self._all) >= self._max:
-            raise SandboxExhausted(f"All {self._max} sandboxes are taken.")
         # Without the event stream a death would have no reason.
         with suppress(TimeoutError):
             async with asyncio.timeout(ENGINE_RETRY_S):
@@ -229,8 +260,12 @@ class Sandboxes:
     def _sandbox(self, profile: Profile) -> Sandbox:
         sandbox = Sandbox(containers=self.engine, profile=profile, clock=self._clock)
         self._all.add(sandbox)
-        sandbox.on_death(lambda _: self._all.discard(sandbox))
+        sandbox.on_death(lambda death: self._note_death(sandbox, death))
         return sandbox
+
+    def _note_death(self, sandbox: Sandbox, death: Death) -> None:
+        self._all.discard(sandbox)
+        self._metrics.deaths.labels(str(death.reason)).inc()
 
     # -- watching ---------------------------------------------------------------------------
 
@@ -241,6 +276,7 @@ class Sandboxes:
             try:
                 async with aclosing(await self.engine.events(self._labels)) as events:
                     self._listening.set()
+                    await self._catch_up()
                     async for event in events:
                         failures = 0
                         self._dispatch(event)
@@ -252,6 +288,13 @@ class Sandboxes:
                     for sandbox in set(self._all):
                         sandbox.engine_lost()
             await asyncio.sleep(ENGINE_RETRY_S)
+
+    async def _catch_up(self) -> None:
+        """Conclude those that have ended while nobody listened."""
+        for sandbox in set(self._all):
+            claim = sandbox.claim
+            if claim.process and sandbox.death is None and await self._state(claim) is None:
+                sandbox.engine_event(EngineEvent(container=claim.container, kind="exit"))
 
     def _dispatch(self, event: EngineEvent) -> None:
         for sandbox in self._all:

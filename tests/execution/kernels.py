@@ -16,6 +16,7 @@ from interview_ext.execution.ports import (
     KernelDeath,
     KernelHandle,
     KernelResumed,
+    OnWait,
     WorkFiles,
 )
 from interview_ext.rooms.model import Room
@@ -93,7 +94,7 @@ class LocalLauncher:
         raise NotImplementedError("nothing is left")
 
     async def launch(
-        self, room: Room, *, kernel_id: str, files: Files, adopt: str = ""
+        self, room: Room, *, kernel_id: str, files: Files, on_wait: OnWait, adopt: str = ""
     ) -> KernelHandle:
         self.launched += 1
         for path, content in (await files()).items():

@@ -10,7 +10,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 import interview_ext.sandbox
 from interview_ext.execution.launcher import SandboxLauncher
-from interview_ext.execution.ports import Files
+from interview_ext.execution.ports import Files, OnWait
 from interview_ext.rooms.model import Room
 from interview_ext.sandbox.broker import Broker
 from interview_ext.sandbox.provisioner import SandboxRequest
@@ -24,9 +24,14 @@ def launcher(sandboxes: Broker, folder: Path) -> SandboxLauncher:
     package = Path(interview_ext.sandbox.__file__).parent
     (kernels / "interview-python").symlink_to(package / "kernelspec")
 
-    def request(room: Room, files: Files, adopt: str) -> SandboxRequest:
+    def request(room: Room, files: Files, adopt: str, on_wait: OnWait) -> SandboxRequest:
         return SandboxRequest(
-            sandboxes=sandboxes, room=room.id, files=files, run_limit=False, adopt=adopt
+            sandboxes=sandboxes,
+            room=room.id,
+            files=files,
+            run_limit=False,
+            adopt=adopt,
+            on_wait=on_wait,
         )
 
     return SandboxLauncher(

@@ -16,7 +16,7 @@ import pytest
 
 from interview_ext.errors import EngineUnavailable
 from interview_ext.sandbox.broker import Broker
-from interview_ext.sandbox.broker_app import _server_id
+from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
@@ -119,7 +119,7 @@ def in_process(_: BrokerProcess) -> tuple[Broker, str]:
 
 
 def through_the_broker(broker: BrokerProcess) -> tuple[Broker, str]:
-    return broker.client("one"), _server_id(broker.folder)
+    return broker.client("one"), server_id_of(broker.folder / "claims")
 
 
 @pytest.mark.parametrize("way", [in_process, through_the_broker])
@@ -161,8 +161,26 @@ async def test_the_broker_is_killed_and_comes_back(broker: BrokerProcess, tmp_pa
         await fault.goes_on()
 
 
-async def test_every_place_is_taken(sandbox_image: None, tmp_path: Path) -> None:
+async def test_every_place_is_taken_and_then_one_is_free(
+    sandbox_image: None, tmp_path: Path
+) -> None:
     sandboxes = own(max_sandboxes=1)
+    async with house(tmp_path, sandboxes) as bench:
+        notebook = bench.notebook(a="print('a')", c="print('again')")
+        other = await sandboxes.claim("python", room="another")
+        run = await bench.submit("a")
+        await bench.message(lambda m: m["type"] == "sandbox" and m["state"] == "starting")
+        while not (status := await bench.executions.sandbox(bench.candidate)).notice:
+            await bench.message(lambda m: m["type"] == "sandbox", after=len(bench.heard))
+        assert "taken" in status.notice
+        await other.stop()
+        assert (await bench.ended(run))["state"] == "done"
+        assert not (await bench.executions.sandbox(bench.candidate)).notice
+        await Fault(bench, notebook, []).goes_on()
+
+
+async def test_every_place_stays_taken(sandbox_image: None, tmp_path: Path) -> None:
+    sandboxes = own(max_sandboxes=1, wait_s=5)  # longer than a place is kept
     async with house(tmp_path, sandboxes) as bench:
         notebook = bench.notebook(a="1", b="2", c="print('again')")
         other = await sandboxes.claim("python", room="another")
@@ -173,6 +191,23 @@ async def test_every_place_is_taken(sandbox_image: None, tmp_path: Path) -> None
         fault.idle()
         await other.stop()
         await fault.goes_on()
+
+
+async def test_what_waits_for_a_place_can_be_interrupted_and_its_room_ended(
+    sandbox_image: None, tmp_path: Path
+) -> None:
+    sandboxes = own(max_sandboxes=1)
+    async with house(tmp_path, sandboxes) as bench:
+        bench.notebook(a="1", b="2")
+        other = await sandboxes.claim("python", room="another")
+        runs = [await bench.submit("a"), await bench.submit("b")]
+        await bench.message(lambda m: m["type"] == "sandbox" and m["state"] == "starting")
+        await bench.executions.interrupt(bench.candidate)
+        assert (await bench.ended(runs[0]))["state"] == "interrupted"
+        assert (await bench.ended(runs[1]))["state"] == "cleared"
+        await bench.executions.close_room(bench.room.id)
+        assert sandboxes.pool_state("python").waiting == 0
+        await other.stop()
 
 
 async def test_the_image_is_missing(sandbox_image: None, tmp_path: Path) -> None:

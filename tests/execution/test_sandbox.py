@@ -213,11 +213,16 @@ async def test_a_kernelspec_of_our_name_without_a_sandbox_is_not_used(tmp_path: 
     )
     sandboxes = Sandboxes(pool_size=0)
     local = SandboxLauncher(
-        request=lambda _room, _files, _adopt: None,
+        request=lambda _room, _files, _adopt, _on_wait: None,
         sandboxes=sandboxes,
         specs=KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")]),
     )
     async with asynccontextmanager(make_bench)(tmp_path, local) as bench:
         with pytest.raises(EngineUnavailable):
-            await local.launch(bench.room, kernel_id="k", files=dict)  # type: ignore[arg-type]
+            await local.launch(
+                bench.room,
+                kernel_id="k",
+                files=dict,  # type: ignore[arg-type]
+                on_wait=lambda _: None,
+            )
     await sandboxes.stop()

@@ -19,7 +19,9 @@ async def no_files() -> dict[str, bytes]:
 async def test_no_answer_is_missed_when_it_comes_while_a_question_is_sent(
     bench: Bench, tmp_path: Path
 ) -> None:
-    handle = await LocalLauncher(tmp_path).launch(bench.room, kernel_id="k", files=no_files)
+    handle = await LocalLauncher(tmp_path).launch(
+        bench.room, kernel_id="k", files=no_files, on_wait=lambda _: None
+    )
     answered: set[str] = set()
     news = asyncio.Event()
 

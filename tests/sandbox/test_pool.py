@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
@@ -13,7 +14,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
-from interview_ext.errors import EngineUnavailable, ImageMissing, NotFound, SandboxExhausted
+from interview_ext.errors import EngineUnavailable, ImageMissing, NotFound
 from interview_ext.sandbox import images
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.docker import DockerEngine
@@ -96,11 +97,32 @@ async def test_leftovers_of_an_earlier_run_are_removed(
         client.close()
 
 
-async def test_the_limit_on_all_sandboxes(make_sandboxes: MakeSandboxes) -> None:
-    sandboxes = await make_sandboxes(max_sandboxes=1)
-    await sandboxes.claim("python", room="a")
-    with pytest.raises(SandboxExhausted):
-        await sandboxes.claim("python", room="b")
+async def test_what_is_planned_is_warm_in_time(make_sandboxes: MakeSandboxes) -> None:
+    sandboxes = await make_sandboxes(pool_size=1)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    await sandboxes.plan({"python": {f"room-{i}": soon for i in range(2)}})
+    pool = sandboxes.pool("python")
+    assert pool.target >= 2
+    async with asyncio.timeout(PATIENCE_S):
+        await pool.filled()
+    assert sandboxes.pool_state("python").warm == pool.target
+    await sandboxes.plan({})
+    assert pool.target == 1
+
+
+async def test_a_warmed_kernel_is_like_a_fresh_one_but_for_its_imports(
+    make_sandboxes: MakeSandboxes, make_kernel: MakeKernel
+) -> None:
+    sandboxes = await make_sandboxes(pool_size=1)
+    await filled(sandboxes)
+    kernels = await asyncio.gather(make_kernel(sandboxes), make_kernel(sandboxes))
+    look = "import sys; print(('pandas' in sys.modules, sorted(globals()), _ih, len(Out), _))"
+    said = sorted([(await kernel.run(look)).text for kernel in kernels])
+    assert said[0].startswith("(False, ")
+    assert said[1].startswith("(True, ")
+    assert said[0].partition(",")[2] == said[1].partition(",")[2]
+    for kernel in kernels:
+        assert (await kernel.sandbox.stats()).memory_bytes < PYTHON.waiting_bytes
 
 
 async def test_unknown_profile_and_missing_image(make_sandboxes: MakeSandboxes) -> None:

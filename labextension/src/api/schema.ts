@@ -1233,6 +1233,10 @@ export interface components {
             isolation: string;
             kernel_id: string | null;
             limits: components["schemas"]["SandboxLimits"];
+            /** @description What people in the room should know now, such as why it has to wait; mostly empty. */
+            notice: string;
+            /** @description For those who manage the room. */
+            pool: components["schemas"]["SandboxPool"] | null;
             profile: string;
             /** @enum {string} */
             state: "off" | "starting" | "ready" | "busy" | "dead";
@@ -1270,6 +1274,21 @@ export interface components {
              * @enum {string}
              */
             type: "sandbox";
+        };
+        /**
+         * SandboxPool
+         * @description The warm sandboxes of the room's profile, on the whole server.
+         */
+        SandboxPool: {
+            /** @description Those of them for which none was warm. */
+            cold_starts: number;
+            /** @description Since the server started. */
+            handed_out: number;
+            /** @description How many should be warm, by what is planned and what was asked for lately. */
+            target: number;
+            /** @description Rooms that wait because all sandboxes are taken. */
+            waiting: number;
+            warm: number;
         };
         /**
          * SandboxUsage

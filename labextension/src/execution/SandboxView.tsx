@@ -57,6 +57,11 @@ export function SandboxView(props: Props): React.ReactElement | null {
           {trans.__('container, no network')}
         </span>
       </div>
+      {sandbox.notice && (
+        <p className="jp-Interview-Sandbox-notice" role="status">
+          {sandbox.notice}
+        </p>
+      )}
       {!sandbox.engine.available && (
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
@@ -109,6 +114,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
           </Button>
         </div>
       )}
+      {sandbox.pool && <Pool pool={sandbox.pool} trans={trans} />}
       {error && <Problem text={error} />}
     </Section>
   );
@@ -233,6 +239,24 @@ function Limits(props: {
         ))}
       </dl>
     </details>
+  );
+}
+
+/** For those who lead: whether the next sandbox will be there at once. */
+function Pool(props: {
+  pool: NonNullable<Sandbox['pool']>;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { pool, trans } = props;
+  const waiting = pool.waiting
+    ? trans._n('%1 room waits', '%1 rooms wait', pool.waiting)
+    : trans.__('no room waits');
+  return (
+    <p className="jp-Interview-Sandbox-pool">
+      {trans.__('On this server: %1 of %2 kept ready', pool.warm, pool.target)}
+      {', '}
+      {waiting}
+    </p>
   );
 }
 

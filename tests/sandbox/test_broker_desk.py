@@ -1,0 +1,223 @@
+"""What a broker owes its clients and what it does not let them do, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_unix_socket
+
+from interview_ext.errors import BadRequest, TooManyRequests
+from interview_ext.sandbox import broker_server, broker_tickets
+from interview_ext.sandbox.broker_client import BrokerClient
+from interview_ext.sandbox.broker_clients import BrokerUsers
+from interview_ext.sandbox.broker_desk import MAX_CALLS, BrokerDesk
+from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
+from interview_ext.sandbox.broker_server import application
+from interview_ext.sandbox.metrics import SandboxMetrics
+from interview_ext.sandbox.sandboxes import Sandboxes
+
+from .conftest import PATIENCE_S
+
+ABANDONED_S = 1.0
+
+
+@dataclass
+class Office:
+    """A broker that serves on a Unix socket."""
+
+    desk: BrokerDesk
+    users: BrokerUsers
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/socket"
+
+    def client(self, name: str) -> BrokerClient:
+        self.renew(name)
+        return BrokerClient(self.http(name), server_id=name)
+
+    def http(self, name: str) -> BrokerHttp:
+        return BrokerHttp(BrokerAddress.parse(self.url), token_file=self.folder / name)
+
+    def renew(self, name: str) -> None:
+        """Make a client a new token."""
+        (self.folder / name).write_text(self.users.add(name, max_sandboxes=2))
+
+
+@pytest.fixture
+async def office(nothing_left: str) -> AsyncIterator[Office]:
+    folder = Path(tempfile.mkdtemp(prefix="office-"))
+    registry = CollectorRegistry()
+    sandboxes = Sandboxes(server_id=nothing_left, metrics=SandboxMetrics(registry))
+    desk = BrokerDesk(sandboxes, registry=registry, abandoned_s=ABANDONED_S)
+    await desk.start()
+    users = BrokerUsers(folder / "clients.json")
+    server = HTTPServer(application(desk, users))
+    server.add_socket(bind_unix_socket(str(folder / "socket")))
+    yield Office(desk, users, folder)
+    server.stop()
+    await desk.stop()
+    await server.close_all_connections()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def client(office: Office) -> AsyncIterator[BrokerClient]:
+    client = office.client("one")
+    await client.start()
+    yield client
+    await client.stop()
+
+
+def wish(ticket: str) -> dict[str, object]:
+    return {
+        "ticket": ticket,
+        "profile": "python",
+        "room": "one:room",
+        "run_limit": False,
+        "waits": False,
+    }
+
+
+async def test_the_same_ticket_is_the_same_claim(client: BrokerClient) -> None:
+    http = client._http
+    first, second = await asyncio.gather(
+        http.ask("POST", "/v1/claims", wish("a")), http.ask("POST", "/v1/claims", wish("a"))
+    )
+    assert first == second == await http.ask("POST", "/v1/claims", wish("a"))
+    assert len((await http.ask("GET", "/v1/claims"))["claims"]) == 1
+    other = await http.ask("POST", "/v1/claims", wish("b"))
+    assert other["id"] != first["id"]
+
+
+async def test_a_claim_whose_answer_nobody_heard_is_ended(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_tickets, "TICKET_S", 0.2)
+    office.desk._abandoned_s = 3600
+    kept = await client.claim("python", room="kept")
+    answer = await client._http.ask("POST", "/v1/claims", wish("a"))
+    lost = office.desk._claimed[answer["id"]]
+    async with asyncio.timeout(PATIENCE_S):
+        await lost.ended.wait()
+    assert kept.death is None
+    assert [claim.id for claim in office.desk.claims(office.users.by_token(token(office)))] == [
+        kept.id
+    ]
+
+
+def token(office: Office) -> str:
+    return (office.folder / "one").read_text()
+
+
+async def test_a_sandbox_whose_server_does_not_come_back_is_ended(
+    office: Office, client: BrokerClient
+) -> None:
+    """Frozen, as in a paused room: its shim cannot see that nobody is there any more."""
+    sandbox = await client.claim("python", room="room")
+    await sandbox.freeze()
+    (held,) = office.desk._claimed.values()
+    await asyncio.sleep(2 * ABANDONED_S)
+    assert held.death is None  # its server is there
+    await sandbox.let_go()
+    async with asyncio.timeout(PATIENCE_S):
+        await held.ended.wait()
+
+
+async def test_a_replaced_token_ends_its_streams(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_server, "TOKEN_CHECK_S", 0.2)
+    office.desk._abandoned_s = 3600
+    connection = await client._http.open_stream(
+        f"/v1/claims/{(await client._http.ask('POST', '/v1/claims', wish('a')))['id']}/stream"
+    )
+    office.users.add("one", max_sandboxes=2)
+    async with asyncio.timeout(PATIENCE_S):
+        while await connection.read_message() is not None:
+            pass
+    assert connection.close_code == 1008
+    connection.close()
+
+
+async def test_one_clients_many_calls_hold_up_nobody_else(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine is slow for one of them: not more than `MAX_CALLS` wait for it."""
+    sandbox = await client.claim("python", room="room")
+    slow, going = asyncio.Event(), 0
+    measure = office.desk.measure
+
+    async def slowly(*args):
+        nonlocal going
+        going += 1
+        await slow.wait()
+        return await measure(*args)
+
+    monkeypatch.setattr(office.desk, "measure", slowly)
+    path = f"/v1/claims/{sandbox.id}/usage"
+    asked = [asyncio.create_task(client._http.ask("GET", path)) for _ in range(3 * MAX_CALLS)]
+    other = office.client("two")
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await other.engine_status()).available
+        await (await other.claim("python", room="room")).stop()
+    assert going == MAX_CALLS
+    slow.set()
+    assert all(answer["pids"] for answer in await asyncio.gather(*asked))
+    await other.stop()
+
+
+async def test_what_a_server_plans_and_what_it_is_told(
+    office: Office, client: BrokerClient
+) -> None:
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    await client.plan({"python": {f"room-{i}": soon for i in range(2)}})
+    assert (await client.engine_status()).available
+    state = client.pool_state("python")
+    assert state is not None
+    assert state.target >= 2
+    for bad in ({"python": 3}, {"python": {"room": "2026-01-01"}}, {"python": {"room": "soon"}}):
+        with pytest.raises(BadRequest):
+            await client._http.ask("PUT", "/v1/plan", bad)
+    many = {"python": {str(i): soon.isoformat() for i in range(600)}}
+    with pytest.raises(BadRequest):
+        await client._http.ask("PUT", "/v1/plan", many)
+    await client.plan({})
+
+
+async def test_the_claims_that_may_be_under_way(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_tickets, "MAX_TICKETS", 3)
+    tasks = [
+        asyncio.create_task(client.claim("python", room=f"room-{i}")) for i in range(5)
+    ]  # two are served, as many as it may have, and three wait
+    async with asyncio.timeout(PATIENCE_S):
+        done: set[asyncio.Task[object]] = set()
+        while len(done) < 2:
+            done |= (await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))[0]
+    with pytest.raises(TooManyRequests):
+        await client.claim("python", room="one too many")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_metrics_at_the_broker(office: Office, client: BrokerClient) -> None:
+    await (await client.claim("python", room="room")).stop()
+    answer = await client._http._client.fetch(client._http._request("GET", "/v1/metrics", 5))
+    text = answer.body.decode()
+    assert 'interview_sandbox_claims_total{kind="warm",profile="python"}' in text or (
+        'interview_sandbox_claims_total{kind="cold",profile="python"}' in text
+    )
+    assert 'interview_sandbox_deaths_total{reason="stopped"}' in text
