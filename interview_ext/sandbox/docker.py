@@ -24,6 +24,7 @@ import requests
 
 from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError, SandboxGone
 
+from .docker_client import connect
 from .docker_settings import create_body, kernel_exec
 from .engine import Attachment, EngineEvent, EngineStatus, Measure, Receiver
 from .images import seccomp_profile
@@ -121,17 +122,11 @@ class DockerEngine:
 
     # -- calls on threads -------------------------------------------------------------------
 
-    def _connect(self, timeout_s: float) -> docker.APIClient:
-        if self._base_url is not None:
-            return docker.APIClient(base_url=self._base_url, version="auto", timeout=timeout_s)
-        from_environment = docker.DockerClient.from_env(version="auto", timeout=timeout_s)
-        return from_environment.api
-
     def _call(self, work: Callable[[docker.APIClient], Any]) -> Any:
         """Run on a thread: connect at the first call, and map errors."""
         try:
             if self._client is None:
-                self._client = self._connect(CALL_TIMEOUT_S)
+                self._client = connect(self._base_url, CALL_TIMEOUT_S)
             return work(self._client)
         except docker.errors.ImageNotFound as error:
             raise ImageMissing("The sandbox image has not been built.") from error
@@ -161,7 +156,7 @@ class DockerEngine:
             )
 
         def ask(_: object = None) -> dict[str, Any]:
-            client = self._connect(STATUS_TIMEOUT_S)
+            client = connect(self._base_url, STATUS_TIMEOUT_S)
             try:
                 version: dict[str, Any] = client.version()
                 return version

@@ -39,6 +39,8 @@ class Bench:
 
     Attributes
     ----------
+    another:
+        Makes another room on the same server.
     label:
         What its containers bear, if it has any.
     """
@@ -55,6 +57,7 @@ class Bench:
     document: Document
     host: Actor
     candidate: Actor
+    another: Callable[[], Awaitable[Bench]]
     label: str = ""
     heard: list[Message] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -148,16 +151,20 @@ async def make_bench(folder: Path, launcher: KernelLauncher) -> AsyncIterator[Be
         timeline=timeline,
     )
     await executions.start()
-    plan = rooms.plan(RoomSpec(title="T", host_name="Host"), owner="owner")
-    room = await rooms.create(plan)
-    host = await rooms.host_actor(room.id, owner="owner")
-    candidate = await guest(admission, host, Role.CANDIDATE)
-    bench = Bench(
-        store, bus, timeline, rooms, admission, executions, notebooks, launcher,
-        await rooms.get(room.id), plan.notebook, host, candidate,
-    )  # fmt: skip
-    bus.subscribe(room_topic(room.id), bench.hear)
-    yield bench
+
+    async def make_room() -> Bench:
+        plan = rooms.plan(RoomSpec(title="T", host_name="Host"), owner="owner")
+        room = await rooms.create(plan)
+        host = await rooms.host_actor(room.id, owner="owner")
+        candidate = await guest(admission, host, Role.CANDIDATE)
+        bench = Bench(
+            store, bus, timeline, rooms, admission, executions, notebooks, launcher,
+            await rooms.get(room.id), plan.notebook, host, candidate, make_room,
+        )  # fmt: skip
+        bus.subscribe(room_topic(room.id), bench.hear)
+        return bench
+
+    yield await make_room()
     await executions.stop()
     await presence.stop()
     await rooms.stop()

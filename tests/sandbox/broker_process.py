@@ -29,6 +29,17 @@ class BrokerProcess:
         self.tokens: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(mode=0o700, exist_ok=True)
+        self.temporary.mkdir(exist_ok=True)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def temporary(self) -> Path:
+        """Its folder for temporary files."""
+        return self.folder.with_name(f"{self.folder.name}-tmp")
 
     @property
     def url(self) -> str:
@@ -54,7 +65,11 @@ class BrokerProcess:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env=os.environ | {"JUPYTER_CONFIG_DIR": str(self.folder / "config")},
+                env=os.environ
+                | {
+                    "JUPYTER_CONFIG_DIR": str(self.folder / "config"),
+                    "TMPDIR": str(self.temporary),
+                },
             )
 
     def _said(self) -> int:
