@@ -69,6 +69,9 @@ class Owner(Protocol):
     def kernel_started(self) -> None:
         """A process answers, or one was adopted and is about to be heard."""
 
+    def kernel_resumed(self, resumed: KernelResumed) -> None:
+        """What an adopted process has said since its last run began will come now, once more."""
+
     def kernel_message(self, message: Incoming) -> None:
         """Something came from the kernel."""
 
@@ -135,6 +138,7 @@ class RoomKernel:
         self._clock = clock
         self._listeners: list[Listener] = []
         self._comms: dict[str, str] = {}
+        self._held: list[Incoming] | None = None
         self._handle: KernelHandle | None = None
         self._wire: KernelWire | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -364,7 +368,15 @@ class RoomKernel:
         await wire.listen(START_TIMEOUT_S)
         self._owner.kernel_started()
         self._set("ready")
-        self.resumed = await handle.resume()
+        # What is lost is said before what is left.
+        self._held = held = []
+        try:
+            self.resumed = await handle.resume()
+            self._owner.kernel_resumed(self.resumed)
+        finally:
+            self._held = None
+        for message in held:
+            self._on_message(message)
         # Answered when the kernel is idle again; see `_learn`.
         for question in ("kernel_info_request", "comm_info_request"):
             wire.send("shell", question, {}, msg_id=new_id("srv"))
@@ -420,6 +432,9 @@ class RoomKernel:
             log.warning("the kernel of room %s was not stopped: %s", self.room_id, error.message)
 
     def _on_message(self, message: Incoming) -> None:
+        if self._held is not None:
+            self._held.append(message)
+            return
         self.last_activity = self._clock()
         if message.channel == "iopub":
             self._follow(message)

@@ -14,7 +14,13 @@ from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.intake import Intake
 from interview_ext.execution.items import Item
 from interview_ext.execution.kernels import RoomKernel
-from interview_ext.execution.ports import ExecutionStore, Files, KernelDeath, KernelLauncher
+from interview_ext.execution.ports import (
+    ExecutionStore,
+    Files,
+    KernelDeath,
+    KernelLauncher,
+    KernelResumed,
+)
 from interview_ext.execution.records import InputRequest, run_body
 from interview_ext.execution.recovery import REASON, append_note
 from interview_ext.execution.stopper import Stopper
@@ -231,6 +237,12 @@ class RoomRunner:
         if current is not None and current.resumed:
             self._intake.begin_again(current)
 
+    def kernel_resumed(self, resumed: KernelResumed) -> None:
+        """See `kernels.Owner`."""
+        current = self._intake.current
+        if current is not None and current.run.id == resumed.run and resumed.lost_bytes:
+            self._intake.remark(current, _LOST.format(size=resumed.lost_bytes))
+
     def kernel_changed(self) -> None:
         """See `kernels.Owner`."""
         death = self.kernel.death
@@ -310,8 +322,6 @@ class RoomRunner:
             append_note(item.cell, RunState.QUEUED)
             item.end(RunState.INTERRUPTED, REASON)
         else:
-            if resumed.lost_bytes:
-                self._intake.remark(item, _LOST.format(size=resumed.lost_bytes))
             self._time.begin(self._rest_s(item.run))
             await self._tell_time()
         await self._ended(item)

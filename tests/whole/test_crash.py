@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -313,25 +314,20 @@ for number in range(100):
 """
 
 
+AWAY_S = 100
+"""Longer than a container that is not frozen waits for its server."""
+
+
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "away_s", [0, pytest.param(AWAY_S, marks=[pytest.mark.soak, pytest.mark.timeout(300)])]
+)
 @pytest.mark.parametrize("path", ["in-process", "through the broker"])
 async def test_a_paused_interview_outlives_the_server_frozen(
-    path: str, make_broker: MakeBroker, make_server: MakeServer
+    path: str, away_s: float, make_broker: MakeBroker, make_server: MakeServer
 ) -> None:
     """Killed in a pause: the sandbox stands still until the interview goes on."""
-    settings: dict[str, str] = {}
-    secret = ""
-    if path == "through the broker":
-        broker = await make_broker()
-        settings = {
-            "InterviewApp.sandbox_broker": broker.url,
-            "InterviewApp.sandbox_broker_token_file": str(broker.token_file("paused")),
-        }
-        secret = broker.tokens["paused"]
-    server = make_server(settings)
-    if secret:
-        server.secrets["the broker's token"] = secret
-    await asyncio.to_thread(server.start)
+    server = await start_server(path, make_broker, make_server)
     room = await server.room({"count": PAUSED, "after": "number"})
     cora = await Person.join(server, await server.invite(room), "Cora")
     tab = await Tab(cora, await cora.document()).open()
@@ -347,6 +343,7 @@ async def test_a_paused_interview_outlives_the_server_frozen(
     tab.online.clear()
     await tab.closed.wait()
     await asyncio.to_thread(server.wait_killed)
+    await asyncio.sleep(away_s)
     await asyncio.to_thread(server.start)
     otto = await Person.join(server, await server.invite(room, "observer"), "Otto")
     fresh = await Tab(otto, await otto.document()).open()
@@ -358,3 +355,64 @@ async def test_a_paused_interview_outlives_the_server_frozen(
     ended = await fresh.ended(run["id"], wait_s=PATIENCE_S)
     assert (ended["state"], ended["death"]) == ("done", None)
     assert fresh.printed("count").split() == [f"<{number}>" for number in range(100)]
+
+
+MANY = 26_000
+FAST = f"for number in range({MANY}):\n    print(f'<{{number}}>'.ljust(300), flush=True)"
+"""Each line is a message of its own of 0.8 kB, more than are kept for a server that was killed."""
+LOST = re.compile(r"\[… output lost in the server's restart: (\d+) bytes before this\]\n")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "path", ["in-process", pytest.param("through the broker", marks=pytest.mark.soak)]
+)
+async def test_a_gap_beyond_what_is_kept_is_named(
+    path: str, make_broker: MakeBroker, make_server: MakeServer
+) -> None:
+    """What was printed first is not there any more; the cell says so, then has all the rest."""
+    server = await start_server(path, make_broker, make_server)
+    room = await server.room({"print": FAST, "ask": "number"})
+    cora = await Person.join(server, await server.invite(room), "Cora")
+    tab = await Tab(cora, await cora.document()).open()
+    run = (await tab.run("print")).json()
+    await tab.until(lambda: "<22500>" in tab.printed("print"), "22,500 lines", wait_s=PATIENCE_S)
+    os.kill(server.pid, signal.SIGKILL)
+    tab.online.clear()
+    await tab.closed.wait()
+    await asyncio.to_thread(server.wait_killed)
+    await asyncio.to_thread(server.start)
+    otto = await Person.join(server, await server.invite(room, "observer"), "Otto")
+    fresh = await Tab(otto, await otto.document()).open()
+    ended = await fresh.ended(run["id"], wait_s=PATIENCE_S)
+    assert (ended["state"], ended["death"]) == ("done", None)
+    notice, *rest = fresh.outputs("print")
+    found = LOST.fullmatch("".join(notice["text"]))
+    assert found, "".join(notice["text"])[:200]
+    lines = "".join("".join(output["text"]) for output in rest).split()
+    assert lines == [f"<{number}>" for number in range(MANY - len(lines), MANY)]
+    gone = MANY - len(lines)
+    assert 0 < gone < 22_500
+    assert int(found[1]) > 300 * gone
+    tab.online.set()
+    await tab.back(2)
+    asked = (await tab.run("ask")).json()
+    assert (await tab.ended(asked["id"], wait_s=PATIENCE_S))["state"] == "done"
+
+
+async def start_server(path: str, make_broker: MakeBroker, make_server: MakeServer) -> Server:
+    """Start a server that owns the engine, or one with a broker."""
+    if path == "in-process":
+        server = make_server()
+    else:
+        broker = await make_broker()
+        token_file = broker.token_file("whole")
+        server = make_server(
+            {
+                "InterviewApp.sandbox_broker": broker.url,
+                "InterviewApp.sandbox_broker_token_file": str(token_file),
+            }
+        )
+        server.secrets["the broker's token"] = broker.tokens["whole"]
+    await asyncio.to_thread(server.start)
+    return server
