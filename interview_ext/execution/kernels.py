@@ -369,7 +369,8 @@ class RoomKernel:
         self._owner.kernel_started()
         self._set("ready")
         # What is lost is said before what is left.
-        self._held = held = []
+        held: list[Incoming] = []
+        self._held = held
         try:
             self.resumed = await handle.resume()
             self._owner.kernel_resumed(self.resumed)

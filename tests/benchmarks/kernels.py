@@ -143,17 +143,18 @@ async def _containers(
 
 
 async def _ages_s(server: Server) -> dict[str, float]:
-    ids = (await _docker("ps", "-q", "--filter", f"label={server.sandbox_label}")).split()
+    ids = (await docker("ps", "-q", "--filter", f"label={server.sandbox_label}")).split()
     if not ids:
         return {}
-    lines = await _docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *ids)
+    lines = await docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", *ids)
     # One may be gone between the two questions: its line is empty.
     found = (line.split() for line in lines.splitlines() if line.strip())
     now = datetime.now(UTC)
     return {id_: (now - datetime.fromisoformat(started)).total_seconds() for id_, started in found}
 
 
-async def _docker(*arguments: str) -> str:
+async def docker(*arguments: str) -> str:
+    """What the command line says."""
     process = await asyncio.create_subprocess_exec(
         "docker", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )

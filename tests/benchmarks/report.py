@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-UNITS = {"ms": (1000.0, "ms"), "s": (1.0, "s"), "kB": (0.001, "kB")}
+UNITS = {"ms": (1000.0, "ms"), "s": (1.0, "s"), "kB": (1e-3, "kB"), "MB": (1e-6, "MB")}
 HEADINGS = ("", "n", "ours: median", "p95", "peer: median", "p95", "ratio", "bar", "held")
 
 
@@ -19,13 +19,19 @@ class Row:
     Attributes
     ----------
     unit:
-        ``ms`` or ``s``: samples are seconds; ``kB``: samples are bytes.
+        ``ms`` or ``s``: samples are seconds; ``kB`` or ``MB``: samples are bytes.
     peer:
         Samples of the peer; empty where it has no such thing.
     most_ratio:
         The bar: median over the peer's median.
+    most_p95_ratio:
+        The bar: p95 over the peer's p95.
+    most_p95:
+        The bar: the p95, in the unit of the samples.
     most:
         The bar: no sample is above; in the unit of the samples.
+
+    Every bar that is given has to be held.
     """
 
     name: str
@@ -34,6 +40,8 @@ class Row:
     peer: Sequence[float] = ()
     peer_name: str = ""
     most_ratio: float | None = None
+    most_p95_ratio: float | None = None
+    most_p95: float | None = None
     most: float | None = None
 
     @property
@@ -45,21 +53,32 @@ class Row:
 
     @property
     def held(self) -> bool | None:
-        """Whether the bar is held; None where there is none."""
-        if self.most_ratio is not None:
-            return self.ratio is not None and self.ratio <= self.most_ratio
-        if self.most is not None:
-            return max(self.ours) < self.most
-        return None
+        """Whether all bars are held; None where there is none."""
+        bars = self._bars()
+        return all(held for _, held in bars) if bars else None
 
     @property
     def bar(self) -> str:
-        """The bar in words."""
+        """The bars in words."""
+        return ", ".join(words for words, _ in self._bars())
+
+    def _bars(self) -> list[tuple[str, bool]]:
+        """Each bar in words, and whether it is held."""
+        bars = []
         if self.most_ratio is not None:
-            return f"≤ {self.most_ratio:g} × peer"
+            held = self.ratio is not None and self.ratio <= self.most_ratio
+            bars.append((f"≤ {self.most_ratio:g} × peer", held))
+        if self.most_p95_ratio is not None:
+            most = self.most_p95_ratio * percentile(self.peer, 95)
+            bars.append(
+                (f"p95 ≤ {self.most_p95_ratio:g} × peer", percentile(self.ours, 95) <= most)
+            )
+        if self.most_p95 is not None:
+            held = percentile(self.ours, 95) <= self.most_p95
+            bars.append((f"p95 ≤ {self._shown(self.most_p95)}", held))
         if self.most is not None:
-            return f"< {self._shown(self.most)}"
-        return ""
+            bars.append((f"< {self._shown(self.most)}", max(self.ours) < self.most))
+        return bars
 
     def cells(self) -> tuple[str, ...]:
         """The row of the printed table."""
