@@ -44,7 +44,7 @@ $(venv):
 # An editable install copies what it finds into .venv/share; the link to the built front end,
 # which that would write through, is taken away first and made anew by `install`.
 $(python_stamp): pyproject.toml hatch_build.py jupyter-config/install.json \
-  $(wildcard jupyter-config/server-config/*.json) interview_ext/sandbox/kernelspec/kernel.json | $(venv)
+  $(wildcard jupyter-config/server-config/*.json) $(wildcard interview_ext/sandbox/kernelspecs/*/*) | $(venv)
 	$(say) "Python packages"
 	@scripts/link-labextension.sh --remove
 	@.venv/bin/pip install --progress-bar on --editable '.[test,lint,docs]' | grep -vE '^(Requirement already|  (Obtaining|Using))' || true

@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,18 @@ from interview_ext.sandbox.broker import Broker, Schedule
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
-from interview_ext.sandbox.limit_settings import profiles_with
+from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.metrics import SandboxMetrics
-from interview_ext.sandbox.profiles import GIB
+from interview_ext.sandbox.profile_settings import (
+    check_names,
+    check_runtime,
+    profiles_of,
+    profiles_with,
+)
+from interview_ext.sandbox.profiles import GIB, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
+from interview_ext.sandbox.specs import ProfileSpecs
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 
@@ -121,13 +128,26 @@ class InterviewApp(ExtensionApp):
         help="""How often a minute one address may open or redeem invite links (1 to 100000).""",
     ).tag(config=True)
 
+    sandbox_profiles = Dict(
+        help="""Sandbox profiles besides the built-in ones, by name: the folder that holds
+        ``profile.json`` and ``Dockerfile``, such as ``{"julia": "/srv/profiles/julia"}``. With a
+        broker the same entry is needed there, where the image is built.""",
+    ).tag(config=True)
+
+    sandbox_warm_profiles = List(
+        Unicode(),
+        default_value=["python"],
+        help="""The profiles whose sandboxes are kept started. A sandbox of another profile is
+        started when a room needs it, which takes one to a few seconds.""",
+    ).tag(config=True)
+
     sandbox_pool_size = Int(
         1,
         min=0,
         max=50,
-        help="""Sandboxes kept started for each profile at least, so that a room gets its kernel at
-        once (0 to 50). More are started ahead of interviews that are planned, and when many were
-        asked for lately. 0: none are kept, whatever is planned.""",
+        help="""Sandboxes kept started for each warm profile at least, so that a room gets its
+        kernel at once (0 to 50). More are started ahead of interviews that are planned, of any
+        profile, and when many were asked for lately. 0: none are kept, whatever is planned.""",
     ).tag(config=True)
 
     sandbox_pool_memory_bytes = Int(
@@ -137,6 +157,12 @@ class InterviewApp(ExtensionApp):
         help="""Memory that all sandboxes which wait may take together, in bytes (0 to 1 TiB), those
         of `sandbox_pool_size` included. A waiting one of the profile ``python`` is counted with
         128 MiB.""",
+    ).tag(config=True)
+
+    sandbox_runtime = Unicode(
+        "",
+        help="""The container runtime of all sandboxes, by the name that the engine knows it by,
+        such as ``runsc`` (gVisor) or ``kata``. Empty: the engine's default.""",
     ).tag(config=True)
 
     max_sandboxes = Int(
@@ -157,8 +183,8 @@ class InterviewApp(ExtensionApp):
         help="""Where the broker listens from which rooms get their sandboxes:
         ``unix:///run/interview-broker/broker.sock`` or ``https://broker.example.org:8443``. It
         owns the container engine, its pool and its limits, and `sandbox_pool_size`,
-        `max_sandboxes` and `sandbox_limits` are then its own. Empty: this server owns an
-        engine.""",
+        `sandbox_warm_profiles`, `max_sandboxes`, `sandbox_limits` and `sandbox_runtime` are then
+        its own. Empty: this server owns an engine.""",
     ).tag(config=True)
 
     sandbox_broker_token_file = Unicode(
@@ -214,10 +240,39 @@ class InterviewApp(ExtensionApp):
             raise TraitError(f"InterviewApp.trusted_proxies: {error}") from error
         return proxies
 
+    @validate("sandbox_profiles")
+    def _valid_profiles(self, proposal: Any) -> dict[str, Any]:
+        profiles_of(proposal["value"], trait="InterviewApp.sandbox_profiles")
+        return dict(proposal["value"])
+
+    @validate("sandbox_warm_profiles")
+    def _valid_warm_profiles(self, proposal: Any) -> list[str]:
+        profiles = profiles_of(self.sandbox_profiles, trait="InterviewApp.sandbox_profiles")
+        trait = "InterviewApp.sandbox_warm_profiles"
+        check_names(proposal["value"], profiles, trait=trait)
+        return list(proposal["value"])
+
     @validate("sandbox_limits")
     def _valid_limits(self, proposal: Any) -> dict[str, Any]:
-        profiles_with(proposal["value"], trait="InterviewApp.sandbox_limits")
+        self._profiles(proposal["value"])
         return dict(proposal["value"])
+
+    @validate("sandbox_runtime")
+    def _valid_runtime(self, proposal: Any) -> str:
+        check_runtime(proposal["value"], trait="InterviewApp.sandbox_runtime")
+        return str(proposal["value"])
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """The sandbox profiles that rooms can have."""
+        return self._profiles(self.sandbox_limits)
+
+    def _profiles(self, limits: Mapping[str, Any]) -> Mapping[str, Profile]:
+        return profiles_with(
+            limits,
+            trait="InterviewApp.sandbox_limits",
+            profiles=profiles_of(self.sandbox_profiles, trait="InterviewApp.sandbox_profiles"),
+        )
 
     # -- putting together
 
@@ -280,6 +335,7 @@ class House:
         update_log = MeasuredLog(self.store, registry)
         self.documents = Documents(update_log=update_log, bus=self.bus, exporter=self.exporter)
         self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
+        profiles = app.profiles
         self.sandboxes = broker_of(app, SandboxMetrics(registry))
         self.executions = Executions(
             rooms=self.rooms,
@@ -287,6 +343,7 @@ class House:
             launcher=SandboxLauncher(
                 request=self._sandbox_of,
                 sandboxes=self.sandboxes,
+                specs=ProfileSpecs(profiles),
             ),
             store=self.store,
             bus=self.bus,
@@ -315,6 +372,7 @@ class House:
             pool=self.sandboxes.pool_state,
             links=self.links,
             host_name=app.host_name,
+            profiles=profiles,
         )
         self.metrics = Metrics(
             registry,
@@ -458,12 +516,14 @@ def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broke
             token_file=Path(app.sandbox_broker_token_file),
             ca_file=Path(ca_file) if ca_file else None,
         )
-        return BrokerClient(http, server_id=server_id)
+        return BrokerClient(http, server_id=server_id, profiles=app.profiles)
     return Sandboxes(
         server_id=server_id,
-        profiles=profiles_with(app.sandbox_limits, trait="InterviewApp.sandbox_limits"),
+        engine=DockerEngine(runtime=app.sandbox_runtime),
+        profiles=app.profiles,
         pool_size=app.sandbox_pool_size,
         pool_bytes=app.sandbox_pool_memory_bytes,
+        warm=app.sandbox_warm_profiles,
         max_sandboxes=app.max_sandboxes,
         claims=claims,
         metrics=metrics,

@@ -19,19 +19,16 @@ from jupyter_server.services.contents.manager import ContentsManager
 from tornado.web import HTTPError
 
 from interview_ext.errors import BadRequest, TooLarge
+from interview_ext.sandbox.profiles import Profile
+from interview_ext.sandbox.specs import kernel_name
 
 MIB = 1024 * 1024
 MAX_NOTEBOOK_BYTES = 4 * MIB
 MAX_DATA_BYTES = 48 * MIB
 """All data files of a room together; a sandbox takes 64 MiB of files by default."""
-KERNELSPEC = {
-    "name": "interview-python",
-    "display_name": "Python (interview)",
-    "language": "python",
-}
 
 
-async def own_notebook(contents: ContentsManager, path: str) -> dict[str, Any]:
+async def own_notebook(contents: ContentsManager, path: str, profile: Profile) -> dict[str, Any]:
     """Return the notebook at `path` as a template: no outputs, counts or trust marks.
 
     Outputs are left out because they would show what the host tried; the room's people see
@@ -45,7 +42,7 @@ async def own_notebook(contents: ContentsManager, path: str) -> dict[str, Any]:
     """
     await _sized(contents, path, MAX_NOTEBOOK_BYTES, "A notebook")
     model = await _get(contents, path, type="notebook")
-    return await asyncio.to_thread(fresh_notebook, model["content"], path)
+    return await asyncio.to_thread(fresh_notebook, model["content"], path, profile)
 
 
 async def own_data(contents: ContentsManager, paths: Sequence[str]) -> dict[str, bytes]:
@@ -75,8 +72,8 @@ async def own_data(contents: ContentsManager, paths: Sequence[str]) -> dict[str,
     return found
 
 
-def fresh_notebook(content: Any, path: str) -> dict[str, Any]:
-    """Return any notebook as nbformat 4.5 with cell ids, for the room's kernel.
+def fresh_notebook(content: Any, path: str, profile: Profile) -> dict[str, Any]:
+    """Return any notebook as nbformat 4.5 with cell ids, for a kernel of the room's profile.
 
     Raises
     ------
@@ -94,7 +91,14 @@ def fresh_notebook(content: Any, path: str) -> dict[str, Any]:
                 cell.outputs = []
                 cell.execution_count = None
         notebook.metadata.clear()
-        notebook.metadata.update(kernelspec=KERNELSPEC, language_info={"name": "python"})
+        notebook.metadata.update(
+            kernelspec={
+                "name": kernel_name(profile),
+                "display_name": profile.display_name,
+                "language": profile.language,
+            },
+            language_info=dict(profile.language_info),
+        )
         nbformat.validate(notebook, relax_add_props=True)
     except (nbformat.ValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadRequest(f"{path!r} is not a valid notebook.") from error

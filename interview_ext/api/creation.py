@@ -17,6 +17,7 @@ from interview_ext.errors import BadRequest
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile, Policy, Room
 from interview_ext.rooms.service import RoomPlan, RoomSpec
+from interview_ext.sandbox.profiles import Profile
 
 _NOTES = "# Notes\n\nOnly interviewers see this.\n"
 
@@ -46,7 +47,7 @@ async def create_room(
         raise BadRequest(
             f"There is no sandbox profile {wanted.profile!r}.", hint=f"Known: {known}."
         )
-    content = await _content(services, wanted, contents)
+    content = await _content(services, wanted, contents, services.profiles[wanted.profile])
     spec = RoomSpec(
         title=wanted.title,
         host_name=wanted.host_name or display_name or services.host_name,
@@ -89,15 +90,29 @@ async def _store_data(services: Services, room_id: str, data: Mapping[str, bytes
 
 
 async def _content(
-    services: Services, wanted: schemas.NewRoom, contents: ContentsManager
+    services: Services, wanted: schemas.NewRoom, contents: ContentsManager, profile: Profile
 ) -> RoomContent:
     if wanted.notebook_path is not None:
-        content = RoomContent(notebook=await own_notebook(contents, wanted.notebook_path))
+        notebook = await own_notebook(contents, wanted.notebook_path, profile)
+        content = RoomContent(notebook=notebook)
     else:
         template = wanted.template or BLANK
         loaded = await asyncio.to_thread(services.templates.load, template)
-        content = replace(loaded, notebook=fresh_notebook(loaded.notebook, template))
+        _check_language(loaded.notebook, template, profile)
+        content = replace(loaded, notebook=fresh_notebook(loaded.notebook, template, profile))
     return replace(content, data=_joined(content.data, await own_data(contents, wanted.data_paths)))
+
+
+def _check_language(notebook: Mapping[str, Any], template: str, profile: Profile) -> None:
+    """Raise BadRequest if the template has code that the profile's kernel does not speak."""
+    language = notebook["metadata"]["kernelspec"]["language"]
+    code = any(cell["cell_type"] == "code" and cell["source"] for cell in notebook["cells"])
+    if code and language != profile.language:
+        raise BadRequest(
+            f"The template {template!r} is written in {language}, which a sandbox for "
+            f"{profile.language} does not run.",
+            hint=f"Take the template {BLANK!r}, a notebook of your own, or another profile.",
+        )
 
 
 def _joined(first: Mapping[str, bytes], second: Mapping[str, Any]) -> dict[str, bytes]:

@@ -112,6 +112,15 @@ OPERATIONS: tuple[Operation, ...] = (
         where=OUTSIDE,
     ),
     Operation(
+        id="listProfiles",
+        method="GET",
+        path="/profiles",
+        summary="Which languages an interview can be held in",
+        action=None,
+        response=s.ProfileList,
+        where=OUTSIDE,
+    ),
+    Operation(
         id="hostEvents",
         method="GET",
         path="/events",

@@ -17,6 +17,7 @@ from interview_ext.api.handlers import (
     invites,
     openapi,
     participants,
+    profiles,
     replay,
     rooms,
     sandbox,
@@ -35,6 +36,7 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
     {
         "/rooms": rooms.RoomsHandler,
         "/templates": templates.TemplatesHandler,
+        "/profiles": profiles.ProfilesHandler,
         "/events": HostEventsSocket,
         "/openapi.json": openapi.OpenApiHandler,
         _ROOM: rooms.RoomHandler,

@@ -241,6 +241,20 @@ class TemplateList(Model):
     templates: tuple[Template, ...]
 
 
+class Profile(Model):
+    """A kind of sandbox that an interview can have."""
+
+    id: str
+    title: str
+    language: str
+
+
+class ProfileList(Model):
+    """All sandbox profiles of this server, the default one first."""
+
+    profiles: tuple[Profile, ...]
+
+
 # -- people
 
 

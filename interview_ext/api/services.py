@@ -21,7 +21,7 @@ from interview_ext.rooms.ports import Bus, Store
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
 from interview_ext.sandbox.broker import PoolState
-from interview_ext.sandbox.profiles import PROFILES
+from interview_ext.sandbox.profiles import PROFILES, Profile
 
 SETTING = "interview_services"
 """Key of the `Services` in the settings of a tornado application."""
@@ -144,7 +144,7 @@ class Services:
     links: Links
     host_name: str = "Host"
     """What a host is called who neither says so nor has a login that does."""
-    profiles: frozenset[str] = frozenset(PROFILES)
-    """Names of the sandbox profiles that a room may have."""
+    profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES)
+    """The sandbox profiles that a room may have, by name."""
     templates: TemplateLibrary = field(default_factory=TemplateLibrary)
     clock: Clock = now

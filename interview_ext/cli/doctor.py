@@ -19,7 +19,6 @@ from interview_ext.app import InterviewApp, broker_of
 from interview_ext.errors import ImageMissing, InterviewError
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.images import connect, reference
-from interview_ext.sandbox.limit_settings import profiles_with
 from interview_ext.storage.sqlite import SqliteStore
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", ""})
@@ -91,19 +90,22 @@ def table(checks: list[Check]) -> list[str]:
 async def _engine(app: InterviewApp) -> list[Check]:
     if app.sandbox_broker:
         return [await _broker(app)]
-    engine = DockerEngine()
+    engine = DockerEngine(runtime=app.sandbox_runtime)
     try:
         status = await engine.status()
     finally:
         await engine.close()
     if not status.available:
-        found = Check(name="engine", verdict=Verdict.MISSING, found=status.problem, fix=status.hint)
-        return [found]
-    profiles = profiles_with(app.sandbox_limits, trait="InterviewApp.sandbox_limits")
-    images = sorted({profile.image for profile in profiles.values()})
+        # An engine with a version answers: it is the runtime that it does not know.
+        name = "runtime" if status.version else "engine"
+        return [Check(name=name, verdict=Verdict.MISSING, found=status.problem, fix=status.hint)]
+    vital = {app.profiles[name].image for name in app.sandbox_warm_profiles}
+    images = sorted({profile.image for profile in app.profiles.values()})
+    runtime = app.sandbox_runtime or "the engine's default"
     return [
         Check(name="engine", verdict=Verdict.OK, found=f"{status.name} {status.version}"),
-        *[await asyncio.to_thread(_image, image) for image in images],
+        Check(name="runtime", verdict=Verdict.OK, found=runtime),
+        *[await asyncio.to_thread(_image, image, image in vital) for image in images],
     ]
 
 
@@ -120,14 +122,16 @@ async def _broker(app: InterviewApp) -> Check:
     return Check(name="broker", verdict=Verdict.OK, found=found)
 
 
-def _image(image: str) -> Check:
+def _image(image: str, vital: bool) -> Check:  # noqa: FBT001
+    """Whether it is built. Without one of a profile that is not kept warm others still work."""
     tag = reference(image)
     client = connect()
     try:
         client.inspect_image(tag)
     except docker.errors.ImageNotFound:
         found, fix = f"{tag} has not been built", ImageMissing.default_hint
-        return Check(name="image", verdict=Verdict.MISSING, found=found, fix=fix)
+        verdict = Verdict.MISSING if vital else Verdict.NOTE
+        return Check(name="image", verdict=verdict, found=found, fix=fix)
     finally:
         client.close()
     return Check(name="image", verdict=Verdict.OK, found=tag)

@@ -23,6 +23,15 @@ ApiRoutes = Callable[[Actor], Sequence[Route]]
 """Returns the routes that the other parts have for a seat."""
 
 
+class KernelLanguage(Protocol):
+    """What a kernelspec tells of a kernel, as pages are shown it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def display_name(self) -> str: ...
+
+
 class Kernel(Protocol):
     """The room's one kernel, running or not; its id stays for the room's life."""
 
@@ -30,6 +39,8 @@ class Kernel(Protocol):
     def id(self) -> str: ...
     @property
     def name(self) -> str: ...
+    @property
+    def language(self) -> KernelLanguage: ...
     @property
     def connections(self) -> int: ...
     @property

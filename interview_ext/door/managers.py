@@ -97,13 +97,13 @@ class RoomKernels:
 
     async def specs(self, actor: Actor) -> dict[str, Any]:
         """Return the one kernel spec there is: the room's profile."""
-        room = await self._services.rooms.check(actor, Action.KERNEL_WATCH)
-        name = (await self._kernels.kernel(actor)).name
+        kernel = await self._kernels.kernel(actor)
+        name = kernel.name
         spec = {
             "argv": [],
             "env": {},
-            "display_name": f"{room.profile.capitalize()} (this interview)",
-            "language": room.profile,
+            "display_name": kernel.language.display_name,
+            "language": kernel.language.name,
             "interrupt_mode": "message",
             "metadata": {"debugger": False},
         }

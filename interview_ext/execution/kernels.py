@@ -34,25 +34,18 @@ START_TIMEOUT_S = 60.0
 MAX_COMMS = 10_000
 """Open comms remembered; the oldest is forgotten first."""
 
-LANGUAGE_INFO: dict[str, Any] = {
-    "name": "python",
-    "mimetype": "text/x-python",
-    "codemirror_mode": {"name": "ipython", "version": 3},
-    "pygments_lexer": "ipython3",
-    "nbconvert_exporter": "python",
-    "file_extension": ".py",
-}
 INFO_BEFORE_START: dict[str, Any] = {
     "status": "ok",
     "protocol_version": "5.3",
-    "implementation": "ipython",
+    "implementation": "",
     "implementation_version": "",
-    "language_info": LANGUAGE_INFO,
     "banner": "",
     "help_links": [],
     "debugger": False,
 }
-"""What pages are told before the kernel has said it itself: they wait for it to show a notebook."""
+"""What pages are told before the kernel has said it itself, with its profile's ``language_info``:
+they wait for it to show a notebook.
+"""
 
 
 ALL_TAKEN = "All sandboxes are taken; yours starts as soon as one is free."
@@ -99,6 +92,8 @@ class RoomKernel:
     ----------
     id, name:
         As Jupyter's kernel list shows them; the id stays for the room's life.
+    language:
+        What the room's profile speaks.
     state:
         ``off``, ``starting``, ``ready``, ``busy`` or ``dead``.
     death:
@@ -122,6 +117,7 @@ class RoomKernel:
     ) -> None:
         self.id = str(uuid.uuid5(uuid.NAMESPACE_OID, room.id))
         self.name = launcher.kernel_name(room.profile)
+        self.language = launcher.language(room.profile)
         self.room_id = room.id
         self.state = "off"
         self.waiting = False
@@ -130,7 +126,10 @@ class RoomKernel:
         self.resumed: KernelResumed | None = None
         self.death: KernelDeath | None = None
         self.died_at: datetime | None = None
-        self.info: dict[str, Any] = INFO_BEFORE_START
+        self.info: dict[str, Any] = {
+            **INFO_BEFORE_START,
+            "language_info": dict(self.language.info),
+        }
         self._room = room
         self._launcher = launcher
         self._files = files

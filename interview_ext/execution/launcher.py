@@ -24,6 +24,7 @@ from interview_ext.execution.ports import (
     KernelDeath,
     KernelHandle,
     KernelResumed,
+    Language,
     OnWait,
     WorkFile,
     WorkFiles,
@@ -168,6 +169,15 @@ class SandboxLauncher:
     def kernel_name(self, profile: str) -> str:
         """See `KernelLauncher`."""
         return KERNEL_NAME.format(profile=profile)
+
+    def language(self, profile: str) -> Language:
+        """See `KernelLauncher`."""
+        try:
+            spec = self._specs.get_kernel_spec(self.kernel_name(profile))
+        except NoSuchKernel:
+            return Language(name=profile, display_name=profile, info={"name": profile})
+        info = spec.metadata.get("language_info", {"name": spec.language})
+        return Language(name=spec.language, display_name=spec.display_name, info=info)
 
     def limits(self, profile: str) -> Mapping[str, float]:
         """See `KernelLauncher`."""

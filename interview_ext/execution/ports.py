@@ -198,11 +198,33 @@ class EngineState(Protocol):
     def hint(self) -> str: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """What pages are told of a profile before its kernel speaks for itself.
+
+    Attributes
+    ----------
+    name:
+        As in a kernelspec's ``language``.
+    display_name:
+        As people read it.
+    info:
+        A notebook's ``language_info``.
+    """
+
+    name: str
+    display_name: str
+    info: Mapping[str, Any]
+
+
 class KernelLauncher(Protocol):
     """Starts kernels of a room's profile, in sandboxes only."""
 
     def kernel_name(self, profile: str) -> str:
         """Name of the kernelspec of that profile."""
+
+    def language(self, profile: str) -> Language:
+        """What its kernel speaks. Never raises: a room outlives a profile."""
 
     def limits(self, profile: str) -> Mapping[str, float]:
         """What a kernel of that profile may use: ``cpus``, ``memory_bytes``, ``run_s`` and more."""

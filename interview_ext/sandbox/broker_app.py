@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ from jupyter_core.paths import jupyter_data_dir
 from prometheus_client import CollectorRegistry
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
-from traitlets import Dict, Int, TraitError, Unicode, default, validate
+from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
 
 from .broker_clients import BrokerUsers
 from .broker_desk import BrokerDesk
 from .broker_http import BrokerAddress
 from .broker_server import MAX_BODY_BYTES, application
 from .claims import server_id_of
-from .limit_settings import profiles_with
+from .docker import DockerEngine
 from .metrics import SandboxMetrics
-from .profiles import GIB
+from .profile_settings import check_names, check_runtime, profiles_of, profiles_with
+from .profiles import GIB, Profile
 from .sandboxes import Sandboxes
 
 CLIENTS = "clients.json"
@@ -53,12 +55,21 @@ class BrokerApp(JupyterApp):
 
     keyfile = Unicode("", help="Private key (PEM) for HTTPS.").tag(config=True)
 
+    sandbox_profiles = Dict(
+        help="""Profiles besides the built-in ones, by name: the folder that holds
+        ``profile.json`` and ``Dockerfile``. Servers need the same entry.""",
+    ).tag(config=True)
+
+    warm_profiles = List(
+        Unicode(), default_value=["python"], help="The profiles whose sandboxes are kept started."
+    ).tag(config=True)
+
     pool_size = Int(
         1,
         min=0,
         max=50,
-        help="""Sandboxes kept started for each profile at least (0 to 50); more ahead of interviews
-        that the clients have planned. 0: none, whatever is planned.""",
+        help="""Sandboxes kept started for each warm profile at least (0 to 50); more ahead of
+        interviews that the clients have planned. 0: none, whatever is planned.""",
     ).tag(config=True)
 
     pool_memory_bytes = Int(
@@ -66,6 +77,12 @@ class BrokerApp(JupyterApp):
         min=0,
         max=1024 * GIB,
         help="Memory that all sandboxes which wait may take together, in bytes (0 to 1 TiB).",
+    ).tag(config=True)
+
+    runtime = Unicode(
+        "",
+        help="""The container runtime of all sandboxes, such as ``runsc`` or ``kata``. Empty: the
+        engine's default.""",
     ).tag(config=True)
 
     max_sandboxes = Int(
@@ -101,10 +118,33 @@ class BrokerApp(JupyterApp):
             raise TraitError(f"BrokerApp.listen: {error}") from error
         return url
 
+    @validate("sandbox_profiles")
+    def _valid_profiles(self, proposal: Any) -> dict[str, Any]:
+        profiles_of(proposal["value"], trait="BrokerApp.sandbox_profiles")
+        return dict(proposal["value"])
+
+    @validate("warm_profiles")
+    def _valid_warm_profiles(self, proposal: Any) -> list[str]:
+        profiles = profiles_of(self.sandbox_profiles, trait="BrokerApp.sandbox_profiles")
+        check_names(proposal["value"], profiles, trait="BrokerApp.warm_profiles")
+        return list(proposal["value"])
+
     @validate("sandbox_limits")
     def _valid_limits(self, proposal: Any) -> dict[str, Any]:
-        profiles_with(proposal["value"], trait="BrokerApp.sandbox_limits")
+        self._profiles(proposal["value"])
         return dict(proposal["value"])
+
+    @validate("runtime")
+    def _valid_runtime(self, proposal: Any) -> str:
+        check_runtime(proposal["value"], trait="BrokerApp.runtime")
+        return str(proposal["value"])
+
+    def _profiles(self, limits: Mapping[str, Any]) -> Mapping[str, Profile]:
+        return profiles_with(
+            limits,
+            trait="BrokerApp.sandbox_limits",
+            profiles=profiles_of(self.sandbox_profiles, trait="BrokerApp.sandbox_profiles"),
+        )
 
     @property
     def clients_file(self) -> Path:
@@ -131,9 +171,11 @@ class BrokerApp(JupyterApp):
         desk = BrokerDesk(
             Sandboxes(
                 server_id=server_id_of(claims),
-                profiles=profiles_with(self.sandbox_limits, trait="BrokerApp.sandbox_limits"),
+                engine=DockerEngine(runtime=self.runtime),
+                profiles=self._profiles(self.sandbox_limits),
                 pool_size=self.pool_size,
                 pool_bytes=self.pool_memory_bytes,
+                warm=self.warm_profiles,
                 max_sandboxes=self.max_sandboxes,
                 claims=claims,
                 metrics=SandboxMetrics(registry),

@@ -29,7 +29,7 @@ from .broker_http import BrokerHttp
 from .claims import Claim
 from .deaths import Death, Reason
 from .engine import Attachment, EngineStatus, Measure, Receiver
-from .profiles import PROFILES, Limits
+from .profiles import PROFILES, Limits, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
 
@@ -195,11 +195,21 @@ class BrokerClient:
     server_id:
         Names this server's rooms at the broker, so that two servers that were given one token by
         mistake do not end each other's sandboxes.
+    profiles:
+        Those that this server knows of, for their limits until the broker has told its own.
     patience_s:
         How long the broker may be away before its sandboxes are given up.
     """
 
-    def __init__(self, http: BrokerHttp, *, server_id: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        http: BrokerHttp,
+        *,
+        server_id: str,
+        profiles: Mapping[str, Profile] = PROFILES,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._profiles = profiles
         self.server_id = server_id
         self._http = http
         self._patience_s = patience_s
@@ -247,8 +257,8 @@ class BrokerClient:
         """See :class:`Broker`. As last heard; before that, what the profile is delivered with."""
         if profile in self._limits:
             return self._limits[profile]
-        if profile in PROFILES:
-            return PROFILES[profile].limits
+        if profile in self._profiles:
+            return self._profiles[profile].limits
         raise NotFound(f"There is no sandbox profile named {profile!r}.")
 
     def pool_state(self, profile: str) -> PoolState | None:

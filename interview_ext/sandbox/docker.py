@@ -27,7 +27,7 @@ from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError, 
 from .docker_client import connect
 from .docker_settings import create_body, kernel_exec
 from .engine import Attachment, EngineEvent, EngineStatus, Measure, Receiver
-from .images import seccomp_profile
+from .folders import seccomp_profile
 from .profiles import Profile
 
 log = logging.getLogger(__name__)
@@ -110,10 +110,13 @@ class DockerEngine:
     base_url:
         Where the engine listens, ``unix://…`` or ``tcp://…``; None follows ``DOCKER_HOST`` and its
         relatives, then the default socket.
+    runtime:
+        The container runtime of all sandboxes, such as ``runsc``; empty: the engine's default.
     """
 
-    def __init__(self, base_url: str | None = None) -> None:
+    def __init__(self, base_url: str | None = None, *, runtime: str = "") -> None:
         self._base_url = base_url
+        self._runtime = runtime
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
         self._measuring = ThreadPoolExecutor(MEASURE_THREADS, thread_name_prefix="docker-stats")
         self._client: docker.APIClient | None = None
@@ -155,17 +158,17 @@ class DockerEngine:
                 available=False, name="docker", problem="The server is being stopped."
             )
 
-        def ask(_: object = None) -> dict[str, Any]:
+        def ask(_: object = None) -> tuple[str, list[str]]:
             client = connect(self._base_url, STATUS_TIMEOUT_S)
             try:
-                version: dict[str, Any] = client.version()
-                return version
+                runtimes = client.info().get("Runtimes", {}) if self._runtime else {}
+                return str(client.version()["Version"]), sorted(runtimes)
             finally:
                 client.close()
 
         try:
             loop = asyncio.get_running_loop()
-            version = await loop.run_in_executor(self._pool, ask)
+            version, runtimes = await loop.run_in_executor(self._pool, ask)
         except _SILENT as error:
             _let_go(error)
             return EngineStatus(
@@ -174,7 +177,17 @@ class DockerEngine:
                 problem=f"No Docker engine answers ({type(error).__name__}).",
                 hint=EngineUnavailable.default_hint,
             )
-        return EngineStatus(available=True, name="docker", version=str(version["Version"]))
+        if self._runtime and self._runtime not in runtimes:
+            return EngineStatus(
+                available=False,
+                name="docker",
+                version=version,
+                problem=f"The Docker engine knows no runtime {self._runtime!r}; "
+                f"it has {', '.join(runtimes)}.",
+                hint="Add it to the engine's daemon.json and restart the engine, or unset the "
+                "runtime in the configuration.",
+            )
+        return EngineStatus(available=True, name="docker", version=version)
 
     async def create(self, profile: Profile, image: str, labels: Mapping[str, str]) -> str:
         """See :class:`Engine`."""
@@ -182,7 +195,11 @@ class DockerEngine:
             text = await asyncio.to_thread(seccomp_profile, profile.image)
             self._seccomp[profile.image] = json.dumps(json.loads(text))
         body = create_body(
-            profile, image=image, seccomp=self._seccomp[profile.image], labels=labels
+            profile,
+            image=image,
+            seccomp=self._seccomp[profile.image],
+            labels=labels,
+            runtime=self._runtime,
         )
 
         def work(client: docker.APIClient) -> str:

@@ -42,7 +42,7 @@ MASKED_PATHS = (
 
 
 def create_body(
-    profile: Profile, *, image: str, seccomp: str, labels: Mapping[str, str]
+    profile: Profile, *, image: str, seccomp: str, labels: Mapping[str, str], runtime: str = ""
 ) -> dict[str, Any]:
     """The engine API's description of the container.
 
@@ -54,6 +54,8 @@ def create_body(
     ----------
     seccomp:
         The seccomp profile itself, as JSON: the engine takes it by value, wherever it runs.
+    runtime:
+        What the engine runs the container with, such as ``runsc``; empty: its default.
     """
     return {
         "Image": image,
@@ -71,7 +73,10 @@ def create_body(
         "Tty": False,
         "NetworkDisabled": True,
         "StopSignal": "SIGKILL",
-        "HostConfig": _host_config(profile, seccomp),
+        "HostConfig": {
+            **_host_config(profile, seccomp),
+            **({"Runtime": runtime} if runtime else {}),
+        },
     }
 
 

@@ -1,7 +1,7 @@
 """The frames on a container's stdio, host side.
 
 The format is described where it is easiest to find from inside a container: at the top of
-``sandbox_images/python/shim.py``. What arrives is the work of hostile code at worst: every length
+``sandbox_images/base/shim.py``. What arrives is the work of hostile code at worst: every length
 and count is checked before it is used.
 """
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,62 +27,41 @@ import docker
 import docker.errors
 import requests
 
-from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError
+from interview_ext.errors import EngineUnavailable, SandboxError
 
+from .folders import BASE, image_folder, is_reference, sources
 from .profiles import PROFILES
 
 REPOSITORY = "interview-sandbox"
 STAGE_LABEL = "interview.build-stage"
 DIGEST_CHARS = 16
 BUILD_TIMEOUT_S = 1800
+SHOWN = ("Step ", "Successfully ", "Collecting ", "ERROR: ", "E: ")
 DEBIAN_MIRROR = "http://deb.debian.org/debian"
 Progress = Callable[[str], None]
 
 
-def image_folder(name: str) -> Path:
-    """The folder an image is built from.
-
-    A wheel carries the folders inside the package; a checkout has them beside it.
-
-    Raises
-    ------
-    ImageMissing
-        There is no such image.
-    """
-    package = Path(__file__).resolve().parent
-    for parent in (package / "image_folders", package.parents[1] / "sandbox_images"):
-        if (parent / name / "Dockerfile").is_file():
-            return parent / name
-    raise ImageMissing(f"There is no sandbox image named {name!r}.", hint="")
-
-
-def seccomp_profile(image: str) -> str:
-    """The seccomp profile of an image as JSON; an image from elsewhere gets that of Python's."""
-    try:
-        return (image_folder(image) / "seccomp.json").read_text()
-    except ImageMissing:
-        return (image_folder("python") / "seccomp.json").read_text()
-
-
 def reference(image: str) -> str:
     """What the engine calls an image: for a folder of ours a tag that changes with its content."""
-    if ":" in image or "@" in image:
+    if is_reference(image):
         return image
-    return f"{REPOSITORY}-{image}:{_digest(image_folder(image))}"
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield path.relative_to(folder).as_posix(), path
+    folder = image_folder(image)
+    return f"{REPOSITORY}-{folder.name}:{_digest(folder)}"
 
 
 def _digest(folder: Path) -> str:
+    """A digest of the folder's content, and of the base's where it stands on that."""
     digest = hashlib.sha256(platform.machine().encode())
-    for name, path in _files(folder):
+    if _stands_on_base(folder):
+        digest.update(_digest(image_folder(BASE)).encode())
+    for name, path in sources(folder):
         digest.update(f"\0{name}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:DIGEST_CHARS]
+
+
+def _stands_on_base(folder: Path) -> bool:
+    return re.search(r"^ARG BASE$", (folder / "Dockerfile").read_text(), re.MULTILINE) is not None
 
 
 # -- building -------------------------------------------------------------------------------
@@ -101,30 +80,46 @@ def build(image: str, *, client: docker.APIClient, progress: Progress) -> str:
         progress(f"{tag} is up to date")
         return tag
     folder = image_folder(image)
-    base = _base_image(folder)
-    if not _exists(client, base):
-        _provide_base(base, client=client, progress=progress)
+    if _stands_on_base(folder):
+        base = build(BASE, client=client, progress=progress)
+    else:
+        base = _base_image(folder)
+        if not _exists(client, base):
+            _provide_base(base, client=client, progress=progress)
     progress(f"building {tag}")
-    context = _context(folder)
+    files = {name: path.read_bytes() for name, path in sources(folder)}
+    run_build(files, tag=tag, base=base, client=client, progress=progress)
+    return tag
+
+
+def run_build(
+    files: Mapping[str, bytes], *, tag: str, base: str, client: docker.APIClient, progress: Progress
+) -> None:
+    """Build an image from these files, with the machine's pip settings beside them.
+
+    Raises
+    ------
+    SandboxError
+        The build failed; the message is the builder's.
+    """
     lines = client.build(
-        fileobj=context,
+        fileobj=_context({**files, **_host_files()}),
         custom_context=True,
         tag=tag,
         rm=True,
         forcerm=True,
         decode=True,
-        buildargs=_proxies(),
+        buildargs={"BASE": base, **_proxies()},
         timeout=BUILD_TIMEOUT_S,
     )
     for line in lines:
         if "error" in line:
             raise SandboxError(f"Building {tag} failed: {line['error'].strip()}")
         for text in str(line.get("stream", "")).splitlines():
-            if text.startswith(("Step ", "Successfully ", "Collecting ")):
+            if text.startswith(SHOWN):
                 progress(text)
     # The stage that saw the machine's own settings goes, with its hundreds of megabytes.
     client.prune_images(filters={"dangling": True, "label": f"{STAGE_LABEL}=packages"})
-    return tag
 
 
 def _exists(client: docker.APIClient, tag: str) -> bool:
@@ -142,12 +137,10 @@ def _base_image(folder: Path) -> str:
     return found[1]
 
 
-def _context(folder: Path) -> io.BytesIO:
-    """The folder as a tar archive, with the machine's pip settings under ``host/``."""
+def _context(files: Mapping[str, bytes]) -> io.BytesIO:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        entries = {name: path.read_bytes() for name, path in _files(folder)}
-        for name, content in {**entries, **_host_files()}.items():
+        for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             entry.mode = 0o644

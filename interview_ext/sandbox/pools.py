@@ -73,7 +73,7 @@ class Pools:
     places:
         Sandboxes that may exist at once.
     least:
-        How many of each profile are kept warm whatever is expected. 0: none are kept at all.
+        How many of a profile are kept warm whatever is expected. If all are 0, none are kept.
     budget_bytes:
         Memory that all that wait may take together; it also bounds `least`.
     wait_s:
@@ -88,7 +88,7 @@ class Pools:
         *,
         make: Callable[[Profile], Awaitable[Sandbox]],
         places: int,
-        least: int,
+        least: Mapping[str, int],
         budget_bytes: int = GIB,
         wait_s: float = WAIT_S,
         metrics: SandboxMetrics | None = None,
@@ -120,7 +120,7 @@ class Pools:
 
     def start(self) -> None:
         """Begin to fill, in the background."""
-        if self._least and not self._tasks:
+        if any(self._least.values()) and not self._tasks:
             self._set_targets()
             loop = asyncio.get_running_loop()
             self._tasks = [
@@ -421,7 +421,9 @@ class Pools:
             self._clock(),
             {name: list(self._planned(name).values()) for name in self._pools},
             {
-                name: Stock(waiting_bytes=pool.profile.waiting_bytes, least=self._least)
+                name: Stock(
+                    waiting_bytes=pool.profile.waiting_bytes, least=self._least.get(name, 0)
+                )
                 for name, pool in self._pools.items()
             },
             budget_bytes=self._budget_bytes,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from interview_ext.errors import BadRequest
 
+from .folders import image_folder
+
+BUILT_IN = ("python", "r", "javascript", "sql")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -90,22 +95,18 @@ class Limits:
 
 KERNEL_ENVIRONMENT: Mapping[str, str] = MappingProxyType(
     {
-        # All a kernel process gets to know. HOME is not the work folder: dot files of libraries
-        # would show among the candidate's own.
+        # All a kernel process gets to know, with what its profile adds. HOME is not the work
+        # folder: dot files of libraries would show among the candidate's own.
         "HOME": "/tmp",  # noqa: S108  (the container's own tmpfs)
         "USER": "candidate",
         "LANG": "C.UTF-8",
-        "PATH": "/opt/venv/bin:/usr/bin:/bin",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PLOTLY_RENDERER": "plotly_mimetype",
-        # Numerical libraries ask the machine for its cores and would start a thread for each;
-        # the quota makes all but one of them wait.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
+        "PATH": "/usr/bin:/bin",
     }
 )
+
+
+WAITING_MB = 150
+"""What one that waits is counted with if its profile does not say, in MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,15 +118,21 @@ class Profile:
     name:
         The name rooms and brokers use.
     image:
-        A folder of ``sandbox_images`` (its content-addressed tag is used), or any image reference
-        with a tag or digest.
+        A folder of ``sandbox_images`` by its name or any such folder by its absolute path (then a
+        content-addressed tag is used), or an image reference with a tag or digest.
     kernel_argv:
         What is started in the container as the candidate's user.
     warm_up:
         What a kernel runs while it waits in a pool, as one expression that leaves no name behind;
         empty for nothing.
     waiting_bytes:
-        Memory of one that waits, at most; the pools' memory budget is counted in it.
+        Memory of one that waits, at most; the pools' memory budget is counted in it. A Python
+        kernel by itself takes 44 MB of private memory, with its imports 109; they take a second,
+        which a candidate's first cell would wait for.
+    language_info:
+        The notebook metadata of that name, for notebooks whose kernel has not answered yet.
+    size_budget_bytes:
+        What the image may come to, unpacked; a test holds ours to it.
     """
 
     name: str
@@ -136,28 +143,70 @@ class Profile:
     environment: Mapping[str, str] = field(default_factory=lambda: KERNEL_ENVIRONMENT)
     limits: Limits = field(default_factory=Limits)
     warm_up: str = ""
-    waiting_bytes: int = 150 * MIB
+    waiting_bytes: int = WAITING_MB * MIB
+    language_info: Mapping[str, Any] = field(default_factory=dict)
+    size_budget_bytes: int = 4 * GIB
 
 
-PYTHON = Profile(
-    name="python",
-    display_name="Python (interview sandbox)",
-    language="python",
-    image="python",
-    kernel_argv=(
-        "/opt/venv/bin/python",
-        "-m",
-        "ipykernel_launcher",
-        "-f",
-        "/opt/interview/kernel.json",
-    ),
-    # A kernel by itself takes 44 MB of private memory, with these 109 (42 and 103 without its
-    # files' pages). They take a second; imported by a cell, the candidate would wait for it.
-    warm_up=(
-        "[__import__(name) for name in"
-        " ('numpy', 'pandas', 'matplotlib.pyplot', 'matplotlib.backends.backend_agg')]"
-    ),
-    waiting_bytes=128 * MIB,
+FIELDS = frozenset(
+    {
+        "display_name",
+        "language",
+        "language_info",
+        "kernel_argv",
+        "environment",
+        "limits",
+        "size_budget_mb",
+        "warm_up",
+        "waiting_mb",
+    }
 )
 
-PROFILES: Mapping[str, Profile] = MappingProxyType({PYTHON.name: PYTHON})
+
+def load_profile(name: str, folder: Path, *, image: str = "") -> Profile:
+    """The profile that a folder's ``profile.json`` describes.
+
+    Raises
+    ------
+    BadRequest
+        Saying what is wrong with the file.
+    """
+    file = folder / "profile.json"
+    try:
+        about = json.loads(file.read_text("utf-8"))
+        return _profile(name, about, image=image or str(folder))
+    except OSError as error:
+        raise BadRequest(f"{file} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadRequest(f"{file}: {error!r}; it must hold {sorted(FIELDS)}.") from error
+    except BadRequest as error:
+        raise BadRequest(f"{file}: {error.message}") from error
+
+
+def _profile(name: str, about: Mapping[str, Any], *, image: str) -> Profile:
+    unknown = set(about) - FIELDS
+    if unknown:
+        raise ValueError(f"{sorted(unknown)} is unknown")
+    argv = about["kernel_argv"]
+    if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
+        raise TypeError("kernel_argv is a list of words")
+    language_info = {"name": about["language"], **about.get("language_info", {})}
+    return Profile(
+        name=name,
+        display_name=str(about["display_name"]),
+        language=str(about["language"]),
+        image=image,
+        kernel_argv=tuple(argv),
+        environment={**KERNEL_ENVIRONMENT, **about.get("environment", {})},
+        limits=Limits(**about.get("limits", {})),
+        warm_up=str(about.get("warm_up", "")),
+        waiting_bytes=int(about.get("waiting_mb", WAITING_MB)) * MIB,
+        language_info=language_info,
+        size_budget_bytes=int(about["size_budget_mb"]) * 1000 * 1000,
+    )
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {name: load_profile(name, image_folder(name), image=name) for name in BUILT_IN}
+)
+PYTHON = PROFILES["python"]

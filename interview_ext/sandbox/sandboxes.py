@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,9 +50,11 @@ class Sandboxes:
         Stays the same over restarts of the server: what bears this label at the start was left
         behind by an earlier run and is removed.
     pool_size:
-        How many of each profile are kept warm at least; see `Pools`.
+        How many of each profile of `warm` are kept warm at least; see `Pools`.
     pool_bytes:
         Memory that all warm ones may take together.
+    warm:
+        The profiles of which some are always warm; by default all.
     max_sandboxes:
         All of them, warm ones included.
     claims:
@@ -70,6 +72,7 @@ class Sandboxes:
         profiles: Mapping[str, Profile] = PROFILES,
         pool_size: int = 1,
         pool_bytes: int = GIB,
+        warm: Collection[str] | None = None,
         max_sandboxes: int = 100,
         claims: Path | None = None,
         wait_s: float = WAIT_S,
@@ -88,7 +91,7 @@ class Sandboxes:
             profiles,
             make=self._make,
             places=max_sandboxes,
-            least=pool_size,
+            least={name: pool_size for name in profiles if warm is None or name in warm},
             budget_bytes=pool_bytes,
             wait_s=wait_s,
             metrics=self._metrics,

@@ -157,7 +157,7 @@ def test_the_wheel_carries_what_the_sandbox_images_are_built_from(installed: Pat
     folder = Path(
         ask(
             installed,
-            "from interview_ext.sandbox.images import image_folder\n"
+            "from interview_ext.sandbox.folders import image_folder\n"
             "print(image_folder('python'), end='')",
         )
     )
@@ -180,6 +180,8 @@ def test_every_library_imported_is_a_declared_dependency(installed: Path) -> Non
         "root = pathlib.Path(interview_ext.__file__).parent\n"
         "names = set()\n"
         "for path in root.rglob('*.py'):\n"
+        # What runs in an image has its libraries there, by the image's own list.
+        "    if 'image_folders' in path.parts: continue\n"
         "    for node in ast.walk(ast.parse(path.read_text())):\n"
         "        if isinstance(node, ast.Import):\n"
         "            names |= {alias.name.split('.')[0] for alias in node.names}\n"

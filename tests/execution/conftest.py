@@ -134,7 +134,9 @@ class Bench:
 MakeBench = Callable[..., Awaitable[Bench]]
 
 
-async def make_bench(folder: Path, launcher: KernelLauncher) -> AsyncIterator[Bench]:
+async def make_bench(
+    folder: Path, launcher: KernelLauncher, profile: str = "python"
+) -> AsyncIterator[Bench]:
     store, bus = SqliteStore(folder / "s.sqlite"), MemoryBus()
     await store.start()
     timeline = Timeline(store, bus)
@@ -153,7 +155,7 @@ async def make_bench(folder: Path, launcher: KernelLauncher) -> AsyncIterator[Be
     await executions.start()
 
     async def make_room() -> Bench:
-        plan = rooms.plan(RoomSpec(title="T", host_name="Host"), owner="owner")
+        plan = rooms.plan(RoomSpec(title="T", host_name="Host", profile=profile), owner="owner")
         room = await rooms.create(plan)
         host = await rooms.host_actor(room.id, owner="owner")
         candidate = await guest(admission, host, Role.CANDIDATE)

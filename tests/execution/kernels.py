@@ -16,6 +16,7 @@ from interview_ext.execution.ports import (
     KernelDeath,
     KernelHandle,
     KernelResumed,
+    Language,
     OnWait,
     WorkFiles,
 )
@@ -80,6 +81,9 @@ class LocalLauncher:
 
     def kernel_name(self, profile: str) -> str:
         return f"interview-{profile}"
+
+    def language(self, profile: str) -> Language:
+        return Language(name="python", display_name="Python", info={"name": "python"})
 
     def limits(self, profile: str) -> Mapping[str, float]:
         return {"cpus": 1.0, "memory_bytes": 1, "pids": 1, "run_s": self.run_s}

@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from jupyter_client.kernelspec import KernelSpecManager
-
-import interview_ext.sandbox
 from interview_ext.execution.launcher import SandboxLauncher
 from interview_ext.execution.ports import Files, OnWait
 from interview_ext.rooms.model import Room
 from interview_ext.sandbox.broker import Broker
+from interview_ext.sandbox.profiles import PYTHON, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
+from interview_ext.sandbox.specs import ProfileSpecs
 from tests.execution.conftest import Bench, make_bench
 
 
-def launcher(sandboxes: Broker, folder: Path) -> SandboxLauncher:
-    """As ``app.py`` makes it, with the kernelspec as it is in the package."""
-    kernels = folder / "kernels"
-    kernels.mkdir(parents=True)
-    package = Path(interview_ext.sandbox.__file__).parent
-    (kernels / "interview-python").symlink_to(package / "kernelspec")
+def launcher(sandboxes: Broker, profiles: Mapping[str, Profile]) -> SandboxLauncher:
+    """As ``app.py`` makes it."""
 
     def request(room: Room, files: Files, adopt: str, on_wait: OnWait) -> SandboxRequest:
         return SandboxRequest(
             sandboxes=sandboxes,
             room=room.id,
+            profile=room.profile,
             files=files,
             run_limit=False,
             adopt=adopt,
             on_wait=on_wait,
         )
 
-    return SandboxLauncher(
-        request=request,
-        sandboxes=sandboxes,
-        specs=KernelSpecManager(kernel_dirs=[str(kernels)]),
-    )
+    return SandboxLauncher(request=request, sandboxes=sandboxes, specs=ProfileSpecs(profiles))
 
 
 @asynccontextmanager
-async def house(folder: Path, sandboxes: Broker) -> AsyncIterator[Bench]:
+async def house(folder: Path, sandboxes: Broker, profile: Profile = PYTHON) -> AsyncIterator[Bench]:
     """A room, on a server of its own."""
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
     await sandboxes.start()
     try:
-        async with asynccontextmanager(make_bench)(folder, launcher(sandboxes, folder)) as bench:
+        starter = launcher(sandboxes, {profile.name: profile})
+        async with asynccontextmanager(make_bench)(folder, starter, profile.name) as bench:
             yield bench
     finally:
         await sandboxes.stop()

@@ -21,7 +21,7 @@ import pytest
 from interview_ext.execution.incoming import Incoming
 from interview_ext.rooms.model import RoomState
 from interview_ext.sandbox.broker import Broker
-from interview_ext.sandbox.broker_app import _server_id
+from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.docker import THREADS
 from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandbox import Sandbox
@@ -116,7 +116,7 @@ async def broker_process(folder: Path) -> AsyncIterator[Side]:
     await client.start()
     folders = [broker.folder / "claims", broker.temporary]
     try:
-        yield Side(client, _server_id(broker.folder), broker.pid, folders)
+        yield Side(client, server_id_of(broker.folder / "claims"), broker.pid, folders)
         await client.stop()
         await asyncio.to_thread(_quiet, broker)
     finally:
@@ -192,7 +192,7 @@ async def series(way: Way, folder: Path, *, runs: int, kernels: int) -> None:
     first = set(asyncio.all_tasks())
     opened = descriptors()
     async with way(folder) as side:
-        starter = launcher(side.sandboxes, folder)
+        starter = launcher(side.sandboxes, {PYTHON.name: PYTHON})
         async with asynccontextmanager(make_bench)(folder, starter) as room:
             await side.use_all_connections()
             await run_all(room, 1)

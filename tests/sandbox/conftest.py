@@ -19,7 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from interview_ext.sandbox.deaths import Death
 from interview_ext.sandbox.docker import CALL_TIMEOUT_S, DockerEngine
-from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
+from interview_ext.sandbox.profiles import PROFILES, PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import DockerProvisioner, SandboxRequest
 from interview_ext.sandbox.sandbox import Sandbox
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
@@ -109,11 +109,16 @@ class Kernel:
 async def start_kernel(specs: KernelSpecManager, request: SandboxRequest) -> Kernel:
     """Start a kernel as any Jupyter application does, and connect a client."""
     deaths: asyncio.Queue[Death] = asyncio.Queue()
-    manager = AsyncKernelManager(kernel_name="interview-python", kernel_spec_manager=specs)
+    profile = request.profile or "python"
+    manager = AsyncKernelManager(kernel_name=f"interview-{profile}", kernel_spec_manager=specs)
     await manager.start_kernel(interview=replace(request, on_death=deaths.put_nowait))
     kernel = Kernel(manager, manager.client(), deaths)
     kernel.client.start_channels()
-    await kernel.ready()
+    try:
+        await kernel.ready()
+    except BaseException:
+        await stop_kernel(kernel)
+        raise
     return kernel
 
 
@@ -133,7 +138,8 @@ def specs(tmp_path: Path) -> KernelSpecManager:
 
     package = Path(interview_ext.sandbox.__file__).parent
     (tmp_path / "kernels").mkdir()
-    (tmp_path / "kernels" / "interview-python").symlink_to(package / "kernelspec")
+    for folder in (package / "kernelspecs").iterdir():
+        (tmp_path / "kernels" / folder.name).symlink_to(folder)
     return KernelSpecManager(kernel_dirs=[str(tmp_path / "kernels")])
 
 
@@ -217,6 +223,15 @@ async def make_kernel(
 async def kernel(make_kernel: MakeKernel) -> Kernel:
     """A kernel with the profile's own limits."""
     return await make_kernel()
+
+
+@pytest.fixture(params=PROFILES)
+async def any_kernel(
+    request: pytest.FixtureRequest, make_sandboxes: MakeSandboxes, make_kernel: MakeKernel
+) -> Kernel:
+    """A kernel of each profile in turn."""
+    sandboxes = await make_sandboxes(profile=PROFILES[request.param])
+    return await make_kernel(sandboxes, profile=request.param)
 
 
 class EngineProxy:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from interview_ext.errors import SandboxProtocolError
 from interview_ext.sandbox import frames
+from interview_ext.sandbox.folders import image_folder
 from interview_ext.sandbox.frames import (
     HEADER,
     Channel,
@@ -27,7 +28,6 @@ from interview_ext.sandbox.frames import (
     pack_parts,
     unpack_parts,
 )
-from interview_ext.sandbox.images import image_folder
 from interview_ext.sandbox.runclock import header
 
 SYNC = bytes(range(200, 216))
@@ -36,7 +36,7 @@ SYNC = bytes(range(200, 216))
 @pytest.fixture(scope="module")
 def shim() -> types.ModuleType:
     """PID 1's own source, loaded here."""
-    path: Path = image_folder("python") / "shim.py"
+    path: Path = image_folder("base") / "shim.py"
     spec = importlib.util.spec_from_file_location("shim", path)
     assert spec is not None
     assert spec.loader is not None

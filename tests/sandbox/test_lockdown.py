@@ -11,7 +11,8 @@ import docker
 import pytest
 
 from interview_ext.sandbox.deaths import Reason
-from interview_ext.sandbox.profiles import GIB, MIB
+from interview_ext.sandbox.docker_settings import kernel_exec
+from interview_ext.sandbox.profiles import GIB, MIB, PYTHON
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
 
 from .conftest import Kernel, MakeKernel, MakeSandboxes, profile_with
@@ -22,10 +23,10 @@ def python(code: str) -> str:
 
 
 @pytest.fixture
-async def inspected(kernel: Kernel) -> dict[str, Any]:
+async def inspected(any_kernel: Kernel) -> dict[str, Any]:
     client = docker.from_env()
     try:
-        found: dict[str, Any] = client.api.inspect_container(kernel.sandbox.container)
+        found: dict[str, Any] = client.api.inspect_container(any_kernel.sandbox.container)
     finally:
         client.close()
     return found
@@ -88,7 +89,7 @@ ATTEMPTS = [
     ("os.kill(1, 9)", "PermissionError"),
     ("os.kill(1, 19)", "PermissionError"),
     ("open('/etc/x', 'w')", "OSError|PermissionError"),
-    ("open('/opt/venv/x', 'w')", "OSError|PermissionError"),
+    ("open('/opt/interview/x', 'w')", "OSError|PermissionError"),
     ("open('/opt/interview/shim.py', 'a')", "OSError|PermissionError"),
     ("os.mkdir('/x')", "OSError|PermissionError"),
     ("open('/dev/shm/../x', 'w')", "OSError|PermissionError"),
@@ -118,14 +119,18 @@ ATTEMPTS = [
     ("socket.socket(socket.AF_UNIX).connect('/var/run/docker.sock')", "FileNotFoundError"),
 ]
 
-PROBE = """
+PREAMBLE = """
 import ctypes, os, socket
 libc = ctypes.CDLL(None, use_errno=True)
 
 def call(*arguments):
     if libc.syscall(*arguments) < 0:
         raise OSError(ctypes.get_errno(), "refused")
+"""
 
+PROBE = (
+    PREAMBLE
+    + """
 try:
     %s
 except Exception as error:
@@ -133,6 +138,7 @@ except Exception as error:
 else:
     print("nothing stopped it")
 """
+)
 
 
 async def test_what_is_not_its_own_is_refused(kernel: Kernel) -> None:
@@ -142,6 +148,39 @@ async def test_what_is_not_its_own_is_refused(kernel: Kernel) -> None:
         if not re.match(refusal, run.text):
             wrong[attempt] = run.text
     assert not wrong
+
+
+async def test_what_is_not_its_own_is_refused_whatever_the_language(any_kernel: Kernel) -> None:
+    """By the means with which the engine starts the kernel: same user, same confinement."""
+    container = any_kernel.sandbox.container
+    program = "\n".join(
+        f"def attempt_{number}():\n    {attempt}" for number, (attempt, _) in enumerate(ATTEMPTS)
+    )
+    program = (
+        f"{PREAMBLE}\n{program}\n"
+        f"for number in range({len(ATTEMPTS)}):\n"
+        "    try: globals()[f'attempt_{number}']()\n"
+        "    except Exception as error: print(f'{type(error).__name__}: {error}')\n"
+        "    else: print('nothing stopped it')\n"
+    )
+    command = {**kernel_exec(PYTHON), "cmd": ["/usr/bin/python3", "-c", program]}
+    command.update(stdout=True, stderr=True, environment={})
+
+    def execute() -> str:
+        client = docker.from_env()
+        try:
+            made = client.api.exec_create(container, **command)
+            return str(client.api.exec_start(made["Id"]).decode())
+        finally:
+            client.close()
+
+    answers = (await asyncio.to_thread(execute)).splitlines()
+    assert len(answers) == len(ATTEMPTS), answers
+    assert not {
+        attempt: answer
+        for (attempt, refusal), answer in zip(ATTEMPTS, answers, strict=True)
+        if not re.match(refusal, answer)
+    }
 
 
 async def test_only_loopback_is_there(kernel: Kernel) -> None:

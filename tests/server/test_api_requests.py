@@ -229,6 +229,44 @@ async def test_a_room_from_the_hosts_own_files(server: Server) -> None:
     assert notebook["cells"][0]["source"].startswith("1 + 1")
 
 
+async def test_a_room_in_another_language(server: Server) -> None:
+    """Its notebook, and what pages are told of its kernel, are the profile's."""
+    listed = (await host_outside(server).ask("GET", "/profiles")).json()["profiles"]
+    assert [p["id"] for p in listed] == ["python", "r", "javascript", "sql"]
+    r = next(profile for profile in listed if profile["id"] == "r")
+    assert (r["title"], r["language"]) == ("R (interview sandbox)", "R")
+    made_room = await made(server, profile="r")
+    assert made_room["profile"] == "r"
+    documents = await server.services.store.list_documents(made_room["id"])
+    notebook = await server.services.documents.content(documents[0])
+    assert isinstance(notebook, dict)
+    assert notebook["metadata"]["kernelspec"]["name"] == "interview-r"
+    assert notebook["metadata"]["kernelspec"]["language"] == "R"
+    assert notebook["metadata"]["language_info"]["mimetype"] == "text/x-r-source"
+    host = await server.host(await server.services.rooms.get(made_room["id"]))
+    specs = (await host.get("api/kernelspecs")).json()
+    assert specs["default"] == "interview-r"
+    assert specs["kernelspecs"]["interview-r"]["spec"]["language"] == "R"
+    assert specs["kernelspecs"]["interview-r"]["spec"]["display_name"] == r["title"]
+
+
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ({"profile": "cobol"}, "Known: javascript, python, r, sql."),
+        ({"profile": "r", "template": "sample"}, "another profile"),
+    ],
+)
+async def test_a_language_that_is_not_to_be_had_is_refused(
+    server: Server, body: Any, hint: str
+) -> None:
+    before = await rows(server)
+    answer = await host_outside(server).ask("POST", "/rooms", json={"title": "New", **body})
+    assert answer.status_code == 400
+    assert hint in error_of(answer)["hint"]
+    assert await rows(server) == before
+
+
 @pytest.mark.parametrize(
     "body",
     [

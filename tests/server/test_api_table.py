@@ -147,7 +147,12 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/documents/{document}/replay"): Row(**REPLAY),
     ("GET", "/rooms/{room}/events"): Row(**SEE_ROOM),
 }
-OUTSIDE_ONLY = {("POST", "/rooms/{room}/enter"), ("GET", "/templates"), ("GET", "/events")}
+OUTSIDE_ONLY = {
+    ("POST", "/rooms/{room}/enter"),
+    ("GET", "/templates"),
+    ("GET", "/profiles"),
+    ("GET", "/events"),
+}
 WITHOUT_ROOM = {("GET", "/rooms"), ("GET", "/openapi.json")}
 CHANGES_ALL = {("DELETE", "/rooms/{room}"), ("POST", "/rooms")}
 """Have tests of their own below."""

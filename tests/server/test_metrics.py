@@ -38,7 +38,8 @@ async def test_those_who_lead_see_the_pool_and_candidates_do_not(server: Server)
     candidate = await server.candidate(room)
     host = await server.host(room)
     seen = [
-        (await who.get(f"interview/api/rooms/{room.id}/sandbox")).json() for who in (host, candidate)
+        (await who.get(f"interview/api/rooms/{room.id}/sandbox")).json()
+        for who in (host, candidate)
     ]
     assert seen[0]["pool"]["waiting"] == 0
     assert seen[1]["pool"] is None

@@ -15,6 +15,7 @@ from interview_ext.api import content
 from interview_ext.api.content import fresh_notebook, own_data, own_notebook
 from interview_ext.api.templates import BLANK, TemplateLibrary
 from interview_ext.errors import BadRequest, TooLarge
+from interview_ext.sandbox.profiles import PYTHON
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def files(tmp_path: Path) -> AsyncLargeFileManager:
 
 
 async def test_an_own_notebook_comes_without_what_the_host_tried(files) -> None:
-    notebook = await own_notebook(files, "task.ipynb")
+    notebook = await own_notebook(files, "task.ipynb", PYTHON)
     assert "solution" not in json.dumps(notebook)
     markdown, code = notebook["cells"]
     assert markdown["source"] == "# Task"
@@ -56,7 +57,7 @@ def test_an_old_notebook_is_brought_up_to_date() -> None:
     old = nbformat.v3.new_notebook(
         worksheets=[nbformat.v3.new_worksheet(cells=[nbformat.v3.new_code_cell("1")])]
     )
-    notebook = fresh_notebook(old, "old.ipynb")
+    notebook = fresh_notebook(old, "old.ipynb", PYTHON)
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     assert notebook["cells"][0]["id"]
 
@@ -66,7 +67,7 @@ def test_an_old_notebook_is_brought_up_to_date() -> None:
 )
 async def test_what_is_no_notebook_of_the_host_is_refused(files, path: str) -> None:
     with pytest.raises(BadRequest):
-        await own_notebook(files, path)
+        await own_notebook(files, path, PYTHON)
 
 
 async def test_data_files_come_byte_for_byte(files) -> None:
@@ -90,7 +91,7 @@ async def test_what_is_too_large_is_refused_before_it_is_read(files, tmp_path: P
     with pytest.raises(TooLarge, match="48 MiB"):
         await own_data(files, ["data/big.csv"])
     with pytest.raises(TooLarge, match="4 MiB"):
-        await own_notebook(files, "big.ipynb")
+        await own_notebook(files, "big.ipynb", PYTHON)
 
 
 def test_every_template_is_whole() -> None:
@@ -98,7 +99,7 @@ def test_every_template_is_whole() -> None:
     ids = [template.id for template in library.list()]
     assert ids == ["sample", BLANK]
     for template_id in ids:
-        notebook = fresh_notebook(library.load(template_id).notebook, template_id)
+        notebook = fresh_notebook(library.load(template_id).notebook, template_id, PYTHON)
         nbformat.validate(nbformat.from_dict(notebook))
 
 

@@ -46,7 +46,7 @@ def test_an_operation_in_a_room_takes_an_action_and_no_other_does() -> None:
 
 def test_a_door_offers_only_what_is_meant_for_it() -> None:
     in_door = {kwargs["resource"] for _, _, kwargs in routes(Where.DOOR)}
-    assert not in_door & {"/templates", "/events", "/rooms/{room}/enter"}
+    assert not in_door & {"/templates", "/profiles", "/events", "/rooms/{room}/enter"}
     assert in_door < {kwargs["resource"] for _, _, kwargs in routes("server")}
 
 

@@ -12,6 +12,7 @@ import type {
   NewRoom,
   NewRun,
   Person,
+  Profile,
   Room,
   RoomMessage,
   RoomState,
@@ -45,6 +46,10 @@ export class Client {
 
   async templates(): Promise<Template[]> {
     return (await this._send<{ templates: Template[] }>('templates')).templates;
+  }
+
+  async profiles(): Promise<Profile[]> {
+    return (await this._send<{ profiles: Profile[] }>('profiles')).profiles;
   }
 
   /** @param key - Repeating a request with the same key makes no second room. */

@@ -38,6 +38,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which languages an interview can be held in */
+        get: operations["listProfiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms": {
         parameters: {
             query?: never;
@@ -1061,6 +1078,22 @@ export interface components {
             type: "pong";
         };
         /**
+         * Profile
+         * @description A kind of sandbox that an interview can have.
+         */
+        Profile: {
+            id: string;
+            language: string;
+            title: string;
+        };
+        /**
+         * ProfileList
+         * @description All sandbox profiles of this server, the default one first.
+         */
+        ProfileList: {
+            profiles: components["schemas"]["Profile"][];
+        };
+        /**
          * RemovedStep
          * @description A cell is gone.
          */
@@ -1461,6 +1494,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    listProfiles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileList"];
                 };
             };
             503: components["responses"]["Error"];

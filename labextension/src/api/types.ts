@@ -19,6 +19,7 @@ export type NewRun = Schemas['NewRun'];
 export type Sandbox = Schemas['Sandbox'];
 export type TimelineEvent = Schemas['Event'];
 export type InputRequest = Schemas['InputRequest'];
+export type Profile = Schemas['Profile'];
 export type Template = Schemas['Template'];
 export type Waiting = Schemas['WaitingMessage'];
 export type Durable = Schemas['DurableMessage'];

@@ -5,7 +5,7 @@ import { UUID } from '@lumino/coreutils';
 import * as React from 'react';
 
 import { ApiError } from '../api/errors';
-import type { NewRoom, Template } from '../api/types';
+import type { NewRoom, Profile, Template } from '../api/types';
 import { useAction } from '../ui/hooks';
 import { Button, Problem } from '../ui/parts';
 import type { RoomsModel } from './roomsModel';
@@ -25,6 +25,8 @@ export interface Form {
   minutes: number;
   hostName: string;
   brief: string;
+  /** Id of a sandbox profile. */
+  profile: string;
   /** Id of a template, or `OWN` for a notebook of the host's. */
   source: string;
   notebook: string;
@@ -39,6 +41,7 @@ export function newRoom(form: Form): NewRoom {
   return {
     title: form.title.trim(),
     duration_s: Math.round(form.minutes * 60),
+    profile: form.profile,
     ...(form.starts ? { starts_at: new Date(form.starts).toISOString() } : {}),
     ...(form.hostName.trim() ? { host_name: form.hostName.trim() } : {}),
     ...(form.brief.trim() ? { brief: form.brief.trim() } : {}),
@@ -59,6 +62,7 @@ export function NewInterview(props: Props): React.ReactElement {
   const { model, trans, chooseFiles, onDone } = props;
   const [act, { busy, error }] = useAction();
   const [templates, setTemplates] = React.useState<readonly Template[]>([]);
+  const [profiles, setProfiles] = React.useState<readonly Profile[]>([]);
   const [problem, setProblem] = React.useState('');
   // One key for all tries of this form: a lost answer makes no second room.
   const [key] = React.useState(() => UUID.uuid4());
@@ -68,6 +72,7 @@ export function NewInterview(props: Props): React.ReactElement {
     minutes: 60,
     hostName: '',
     brief: '',
+    profile: 'python',
     source: 'sample',
     notebook: '',
     data: []
@@ -77,9 +82,11 @@ export function NewInterview(props: Props): React.ReactElement {
     first.current?.select();
   }, []);
   React.useEffect(() => {
-    model.templates().then(setTemplates, (reason: unknown) => {
+    const fail = (reason: unknown): void => {
       setProblem(ApiError.from(reason).text);
-    });
+    };
+    model.templates().then(setTemplates, fail);
+    model.profiles().then(setProfiles, fail);
   }, [model]);
   const change = (changes: Partial<Form>): void => {
     setForm(before => ({ ...before, ...changes }));
@@ -163,6 +170,24 @@ export function NewInterview(props: Props): React.ReactElement {
           />
         </label>
       </div>
+      {profiles.length > 1 && (
+        <label>
+          {trans.__('Language')}
+          <select
+            className="jp-mod-styled"
+            value={form.profile}
+            onChange={event => {
+              change({ profile: event.target.value });
+            }}
+          >
+            {profiles.map(profile => (
+              <option key={profile.id} value={profile.id}>
+                {profile.title}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <fieldset>
         <legend>{trans.__('Begins with')}</legend>
         {choices.map(choice => (

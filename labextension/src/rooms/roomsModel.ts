@@ -11,6 +11,7 @@ import type {
   IssuedInvite,
   NewRoom,
   Person,
+  Profile,
   Room,
   RoomState,
   Template,
@@ -24,6 +25,7 @@ export interface HostApi {
   hostEvents(): MessageSource<HostMessage>;
   rooms(): Promise<Room[]>;
   templates(): Promise<Template[]>;
+  profiles(): Promise<Profile[]>;
   createRoom(room: NewRoom, key: string): Promise<Room>;
   deleteRoom(id: string): Promise<void>;
   setState(id: string, to: RoomState, inSeconds?: number): Promise<Room>;
@@ -105,6 +107,10 @@ export class RoomsModel implements IDisposable {
 
   templates(): Promise<Template[]> {
     return this._api.templates();
+  }
+
+  profiles(): Promise<Profile[]> {
+    return this._api.profiles();
   }
 
   /** @param key - The same for each try of one dialog: no second room after a lost answer. */

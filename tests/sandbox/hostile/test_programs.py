@@ -34,7 +34,7 @@ async def ground(
     """A server that all programs of a run share, with a folder for temporary files of its own."""
     specs = tmp_path_factory.mktemp("specs")
     (specs / "interview-python").symlink_to(
-        Path(interview_ext.sandbox.__file__).parent / "kernelspec"
+        Path(interview_ext.sandbox.__file__).parent / "kernelspecs" / "interview-python"
     )
     with (
         tempfile.TemporaryDirectory(prefix="hostile-") as folder,

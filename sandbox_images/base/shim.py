@@ -15,8 +15,8 @@ A `docker attach` that breaks cuts the stream anywhere, so each side starts anew
 *sync marker*: 16 random bytes that the host chose and sent in its first HELLO, before the kernel
 existed, and that the kernel therefore cannot forge.
 
-This file is complete in itself: Python's standard library and the pyzmq that ipykernel needs
-anyway. Its counterpart on the host is ``interview_ext/sandbox/frames.py``; a test holds the two
+This file is complete in itself: Python's standard library, and Debian's
+pyzmq. Its counterpart on the host is ``interview_ext/sandbox/frames.py``; a test holds the two
 together. The kernel runs under another uid, which can neither signal this process nor read its
 memory. What the kernel sends is passed on without a look inside, with one exception: what is too
 large, or comes faster than the host takes it, is dropped and reported, never buffered without
