@@ -22,6 +22,8 @@ say = @printf '\n\033[1m==> %s\033[0m\n'
 venv := .venv/pyvenv.cfg
 python_stamp := .venv/.installed
 node_stamp := labextension/node_modules/.interview-lock.json
+wasm := interview_ext/sandbox/wasm
+wasm_stamp := $(wasm)/node_modules/.interview-lock.json
 front_end := interview_ext/labextension/static/style.js
 front_end_sources := $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null) \
   labextension/package.json labextension/tsconfig.json
@@ -34,7 +36,7 @@ help: ## show this list
 # --- installing ------------------------------------------------------------------------------
 
 .PHONY: install
-install: $(python_stamp) $(front_end) ## make .venv, install the package and its tools, build the front end
+install: $(python_stamp) $(front_end) $(wasm_stamp) ## make .venv, install the package and its tools, build the front end
 	@scripts/link-labextension.sh
 
 $(venv):
@@ -54,6 +56,11 @@ $(python_stamp): pyproject.toml hatch_build.py jupyter-config/install.json \
 $(node_stamp): labextension/package-lock.json | $(python_stamp)
 	$(say) "Node packages"
 	@cmp -s $< $@ || (cd labextension && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.interview-lock.json)
+	@touch $@
+
+$(wasm_stamp): $(wasm)/package-lock.json | $(python_stamp)
+	$(say) "Python in WebAssembly"
+	@cmp -s $< $@ || (cd $(wasm) && npm ci --ignore-scripts --no-audit --no-fund && cp package-lock.json node_modules/.interview-lock.json)
 	@touch $@
 
 $(front_end): $(front_end_sources) $(node_stamp)

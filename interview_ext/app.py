@@ -16,7 +16,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from prometheus_client import CollectorRegistry
 from tornado.web import Application
-from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
+from traitlets import Dict, Enum, Int, List, TraitError, Unicode, default, validate
 
 from interview_ext.api.handlers.metrics import METRICS_PATH, MetricsHandler
 from interview_ext.api.metrics import MeasuredLog, Metrics
@@ -48,7 +48,7 @@ from interview_ext.sandbox.broker import Broker, Schedule
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
-from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.engines import DOCKER, ENGINES, engine_of, profiles_for
 from interview_ext.sandbox.metrics import SandboxMetrics
 from interview_ext.sandbox.profile_settings import (
     check_names,
@@ -139,6 +139,16 @@ class InterviewApp(ExtensionApp):
         default_value=["python"],
         help="""The profiles whose sandboxes are kept started. A sandbox of another profile is
         started when a room needs it, which takes one to a few seconds.""",
+    ).tag(config=True)
+
+    sandbox_engine = Enum(
+        ENGINES,
+        default_value=DOCKER,
+        help="""What cells run in: ``docker``, locked-down containers; ``wasm``,
+        Python in WebAssembly with the standard library only; or ``process``, plain processes of
+        the server's own user, which isolates nothing and is only for servers that are throw-away
+        containers themselves, such as Binder's. No engine is ever used in place
+        of the one that is named.""",
     ).tag(config=True)
 
     sandbox_pool_size = Int(
@@ -265,7 +275,7 @@ class InterviewApp(ExtensionApp):
     @property
     def profiles(self) -> Mapping[str, Profile]:
         """The sandbox profiles that rooms can have."""
-        return self._profiles(self.sandbox_limits)
+        return profiles_for(self.sandbox_engine, self._profiles(self.sandbox_limits))
 
     def _profiles(self, limits: Mapping[str, Any]) -> Mapping[str, Profile]:
         return profiles_with(
@@ -499,7 +509,7 @@ def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broke
     Raises
     ------
     TraitError
-        A broker without a token.
+        A broker without a token, or with an engine beside it.
     """
     store_path = Path(app.store_path)
     claims = store_path.with_name(f"{store_path.name}.claims")
@@ -510,6 +520,11 @@ def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broke
     if app.sandbox_broker:
         if not app.sandbox_broker_token_file:
             raise TraitError("InterviewApp.sandbox_broker_token_file: a broker needs a token")
+        if app.sandbox_engine != DOCKER:
+            raise TraitError(
+                f"InterviewApp.sandbox_engine: {app.sandbox_engine!r} cannot be used beside "
+                "InterviewApp.sandbox_broker, which has an engine of its own"
+            )
         ca_file = app.sandbox_broker_ca_file
         http = BrokerHttp(
             BrokerAddress.parse(app.sandbox_broker),
@@ -519,7 +534,7 @@ def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broke
         return BrokerClient(http, server_id=server_id, profiles=app.profiles)
     return Sandboxes(
         server_id=server_id,
-        engine=DockerEngine(runtime=app.sandbox_runtime),
+        engine=engine_of(app.sandbox_engine, runtime=app.sandbox_runtime),
         profiles=app.profiles,
         pool_size=app.sandbox_pool_size,
         pool_bytes=app.sandbox_pool_memory_bytes,

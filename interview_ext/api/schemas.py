@@ -488,13 +488,13 @@ class SandboxPool(Model):
 
 
 class Sandbox(Model):
-    """The room's container and kernel."""
+    """The room's sandbox and kernel. `isolation` is what stands between cells and the server."""
 
     state: Literal["off", "starting", "ready", "busy", "dead"]
     notice: str
     """What people in the room should know now, such as why it has to wait; mostly empty."""
     profile: str
-    isolation: str
+    isolation: Literal["container", "webassembly", "none"]
     kernel_id: str | None
     limits: SandboxLimits
     usage: SandboxUsage | None

@@ -17,7 +17,7 @@ from jupyter_server.serverapp import ServerApp
 
 from interview_ext.app import InterviewApp, broker_of
 from interview_ext.errors import ImageMissing, InterviewError
-from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.engines import DOCKER, WARNINGS, engine_of
 from interview_ext.sandbox.images import connect, reference
 from interview_ext.storage.sqlite import SqliteStore
 
@@ -90,7 +90,7 @@ def table(checks: list[Check]) -> list[str]:
 async def _engine(app: InterviewApp) -> list[Check]:
     if app.sandbox_broker:
         return [await _broker(app)]
-    engine = DockerEngine(runtime=app.sandbox_runtime)
+    engine = engine_of(app.sandbox_engine, runtime=app.sandbox_runtime)
     try:
         status = await engine.status()
     finally:
@@ -99,6 +99,15 @@ async def _engine(app: InterviewApp) -> list[Check]:
         # An engine with a version answers: it is the runtime that it does not know.
         name = "runtime" if status.version else "engine"
         return [Check(name=name, verdict=Verdict.MISSING, found=status.problem, fix=status.hint)]
+    if app.sandbox_engine != DOCKER:
+        return [
+            Check(
+                name="engine",
+                verdict=Verdict.NOTE,
+                found=f"{status.name} ({status.version}): {WARNINGS[status.isolation]}",
+                fix="Remove InterviewApp.sandbox_engine where a Docker engine is to be had.",
+            )
+        ]
     vital = {app.profiles[name].image for name in app.sandbox_warm_profiles}
     images = sorted({profile.image for profile in app.profiles.values()})
     runtime = app.sandbox_runtime or "the engine's default"

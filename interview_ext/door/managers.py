@@ -88,6 +88,10 @@ class RoomContents:
         return model | _as_content(name, await self._services.store.read_content(file.digest))
 
 
+KINDS = {"webassembly": " (standard library only)", "none": " (not isolated)"}
+"""What a kernel's name says of engines that are no containers."""
+
+
 class RoomKernels:
     """The room's one kernel, and the one session everybody in the room shares."""
 
@@ -99,10 +103,12 @@ class RoomKernels:
         """Return the one kernel spec there is: the room's profile."""
         kernel = await self._kernels.kernel(actor)
         name = kernel.name
+        status = (await self._services.executions.sandbox(actor)).as_body()
+        kind = KINDS.get(status["isolation"], "")
         spec = {
             "argv": [],
             "env": {},
-            "display_name": kernel.language.display_name,
+            "display_name": f"{kernel.language.display_name}{kind}",
             "language": kernel.language.name,
             "interrupt_mode": "message",
             "metadata": {"debugger": False},

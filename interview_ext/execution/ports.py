@@ -186,10 +186,17 @@ Files = Callable[[], Awaitable[Mapping[str, bytes]]]
 
 
 class EngineState(Protocol):
-    """Whether kernels can be started; `problem` and `hint` say why not."""
+    """Whether kernels can be started; `problem` and `hint` say why not.
+
+    `isolation` says what stands between cells and the machine: ``container``, ``webassembly`` or
+    ``none``.
+    """
 
     @property
     def available(self) -> bool: ...
+
+    @property
+    def isolation(self) -> str: ...
 
     @property
     def problem(self) -> str: ...

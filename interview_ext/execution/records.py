@@ -31,6 +31,7 @@ class SandboxStatus:
     state: str
     notice: str
     profile: str
+    isolation: str
     kernel_id: str | None
     limits: Mapping[str, float]
     usage: Mapping[str, float] | None
@@ -38,7 +39,7 @@ class SandboxStatus:
     engine: Mapping[str, Any]
 
     def as_body(self) -> dict[str, Any]:
-        return {**vars(self), "isolation": "container"}
+        return {**vars(self)}
 
 
 def run_body(run: Run) -> dict[str, Any]:

@@ -287,6 +287,7 @@ class Executions:
             state="off" if kernel is None else kernel.state,
             notice=ALL_TAKEN if kernel is not None and kernel.waiting else "",
             profile=room.profile,
+            isolation=engine.isolation,
             kernel_id=None if kernel is None else kernel.id,
             limits=self._launcher.limits(room.profile),
             usage=None if kernel is None else await kernel.usage(),

@@ -1,4 +1,4 @@
-"""What a sandbox needs from whatever runs it: a small port, filled by Docker today.
+"""What a sandbox needs from whatever runs it: a small port, filled by Docker unless configured.
 
 Handles are opaque strings. Every method raises
 :class:`~interview_ext.errors.EngineUnavailable` when the engine does not answer.
@@ -12,16 +12,22 @@ from typing import Any, Literal, Protocol
 
 from .profiles import Profile
 
+Isolation = Literal["container", "webassembly", "none"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus:
-    """Whether cells can run. `problem` and `hint` are empty if they can."""
+    """Whether cells can run. `problem` and `hint` are empty if they can.
+
+    `isolation` says what stands between cells and the machine.
+    """
 
     available: bool
     name: str
     version: str = ""
     problem: str = ""
     hint: str = ""
+    isolation: Isolation = "container"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, copy / name)
-    (copy / "labextension" / "node_modules").symlink_to(ROOT / "labextension" / "node_modules")
+    for package in ("labextension", "interview_ext/sandbox/wasm"):
+        (copy / package / "node_modules").symlink_to(ROOT / package / "node_modules")
     return copy
 
 

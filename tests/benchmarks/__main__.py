@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from . import crowd, first_result, kernels, neighbours, pages, runs
+from . import crowd, first_result, kernels, neighbours, pages, runs, webassembly
 from .patience import InVain
 from .report import Row, table
 from .servers import product, stock
@@ -65,6 +65,7 @@ async def measure(arguments: argparse.Namespace, chromium: str) -> list[Row]:
                 say=say,
             )
             rows += times.rows()
+            rows += await webassembly.measure(times=2 if quick else 10, say=say)
         if "first" in arguments.only:
             first = await first_result.measure(
                 times=3 if quick else 20, until=began + FIRST_LIMIT_S, say=say

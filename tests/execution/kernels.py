@@ -67,6 +67,7 @@ class Engine:
     available: bool = True
     problem: str = ""
     hint: str = ""
+    isolation: str = "container"
 
 
 class LocalLauncher:

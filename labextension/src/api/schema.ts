@@ -1258,12 +1258,13 @@ export interface components {
         RunState: "queued" | "running" | "done" | "error" | "cleared" | "interrupted" | "died";
         /**
          * Sandbox
-         * @description The room's container and kernel.
+         * @description The room's sandbox and kernel. `isolation` is what stands between cells and the server.
          */
         Sandbox: {
             death: components["schemas"]["SandboxDeath"] | null;
             engine: components["schemas"]["Engine"];
-            isolation: string;
+            /** @enum {string} */
+            isolation: "container" | "webassembly" | "none";
             kernel_id: string | null;
             limits: components["schemas"]["SandboxLimits"];
             /** @description What people in the room should know now, such as why it has to wait; mostly empty. */

@@ -54,7 +54,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
         />
         {frozen ? trans.__('Frozen') : stateText(state, trans)}
         <span className="jp-Interview-Sandbox-kind">
-          {trans.__('container, no network')}
+          {isolationText(sandbox.isolation, trans)}
         </span>
       </div>
       {sandbox.notice && (
@@ -223,10 +223,7 @@ function Limits(props: {
   if (limits.run_s !== undefined) {
     rows.push([trans.__('Time per cell'), clock(1000 * limits.run_s)]);
   }
-  rows.push([
-    trans.__('Network'),
-    trans.__('none; packages are chosen by the host beforehand')
-  ]);
+  rows.push(...surroundings(sandbox.isolation, trans));
   return (
     <details className="jp-Interview-Limits">
       <summary>{trans.__('Limits')}</summary>
@@ -258,6 +255,47 @@ function Pool(props: {
       {waiting}
     </p>
   );
+}
+
+/** What stands between cells and the machine, in a few words. */
+export function isolationText(
+  isolation: Sandbox['isolation'],
+  trans: TranslationBundle
+): string {
+  const texts: Record<Sandbox['isolation'], string> = {
+    container: trans.__('container, no network'),
+    webassembly: trans.__('WebAssembly, standard library only'),
+    none: trans.__('not isolated')
+  };
+  return texts[isolation];
+}
+
+/** What cells reach outside their sandbox. */
+function surroundings(
+  isolation: Sandbox['isolation'],
+  trans: TranslationBundle
+): [string, string][] {
+  switch (isolation) {
+    case 'none':
+      return [
+        [
+          trans.__('Isolation'),
+          trans.__('none: cells can read files of this server and use its network')
+        ]
+      ];
+    case 'webassembly':
+      return [
+        [trans.__('Packages'), trans.__('none; Python’s standard library only')],
+        [trans.__('Network'), trans.__('none')]
+      ];
+    case 'container':
+      return [
+        [
+          trans.__('Network'),
+          trans.__('none; packages are chosen by the host beforehand')
+        ]
+      ];
+  }
 }
 
 function stateText(state: Sandbox['state'], trans: TranslationBundle): string {

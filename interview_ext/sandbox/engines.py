@@ -1,0 +1,46 @@
+"""Which engine runs sandboxes: Docker, or what the configuration names instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .docker import DockerEngine
+from .engine import Engine, Isolation
+from .process import ProcessEngine
+from .profiles import Profile
+from .webassembly import WebAssemblyEngine
+
+DOCKER = "docker"
+ENGINES = (DOCKER, "wasm", "process")
+LANGUAGES = frozenset({"python"})
+"""What engines without images can run."""
+
+WARNINGS: Mapping[Isolation, str] = {
+    "webassembly": "standard library only: Python in WebAssembly, without packages",
+    "none": "not isolated: cells run as the server's own user and can read all that it can; only "
+    "for servers that are throw-away containers themselves",
+}
+
+
+def engine_of(name: str, *, runtime: str = "") -> Engine:
+    """Make the engine of that name; `runtime` is Docker's."""
+    if name == "wasm":
+        return WebAssemblyEngine()
+    if name == "process":
+        return ProcessEngine()
+    return DockerEngine(runtime=runtime)
+
+
+def profiles_for(engine: str, profiles: Mapping[str, Profile]) -> dict[str, Profile]:
+    """Those of the profiles that an engine can run.
+
+    What is imported while a kernel waits is in the images, and not to be relied on elsewhere.
+    """
+    if engine == DOCKER:
+        return dict(profiles)
+    return {
+        name: replace(profile, warm_up="")
+        for name, profile in profiles.items()
+        if profile.language in LANGUAGES
+    }
