@@ -98,18 +98,16 @@ async def _content(
     else:
         template = wanted.template or BLANK
         loaded = await asyncio.to_thread(services.templates.load, template)
-        _check_language(loaded.notebook, template, profile)
+        _check_language(loaded, template, profile)
         content = replace(loaded, notebook=fresh_notebook(loaded.notebook, template, profile))
     return replace(content, data=_joined(content.data, await own_data(contents, wanted.data_paths)))
 
 
-def _check_language(notebook: Mapping[str, Any], template: str, profile: Profile) -> None:
-    """Raise BadRequest if the template has code that the profile's kernel does not speak."""
-    language = notebook["metadata"]["kernelspec"]["language"]
-    code = any(cell["cell_type"] == "code" and cell["source"] for cell in notebook["cells"])
-    if code and language != profile.language:
+def _check_language(content: RoomContent, template: str, profile: Profile) -> None:
+    """Raise BadRequest if the profile's kernel does not speak what the template is written in."""
+    if content.language not in (None, profile.language):
         raise BadRequest(
-            f"The template {template!r} is written in {language}, which a sandbox for "
+            f"The template {template!r} is written in {content.language}, which a sandbox for "
             f"{profile.language} does not run.",
             hint=f"Take the template {BLANK!r}, a notebook of your own, or another profile.",
         )

@@ -233,6 +233,8 @@ class Template(Model):
     id: str
     title: str
     description: str
+    language: str | None
+    """What its cells are written in: the profile's has to be the same. None: any."""
 
 
 class TemplateList(Model):

@@ -1,8 +1,8 @@
 """The templates that come with the package: folders of a notebook, data and a description.
 
-``template.json`` holds title, description and the interviewer's brief, and for
-the data source and licence; ``notebook.ipynb`` is what the candidate gets, ``data/`` what its
-cells find under ``data/``.
+``template.json`` holds title, description, the language of its cells if it has any, the
+interviewer's brief, and for the data source and licence; ``notebook.ipynb`` is what the candidate
+gets, ``data/`` what its cells find under ``data/``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,18 @@ BLANK = "blank"
 
 @dataclass(frozen=True, kw_only=True)
 class RoomContent:
-    """What a new room holds: a notebook (nbformat 4), data files by name, a brief."""
+    """What a new room holds: a notebook (nbformat 4), data files by name, a brief.
+
+    Attributes
+    ----------
+    language:
+        What the notebook's cells are written in; None if that is not known, or there are none.
+    """
 
     notebook: dict[str, Any]
     data: Mapping[str, bytes] = field(default_factory=dict)
     brief: str = ""
+    language: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,7 @@ class TemplateInfo:
     id: str
     title: str
     description: str
+    language: str | None
 
 
 class TemplateLibrary:
@@ -52,7 +60,12 @@ class TemplateLibrary:
     def list(self) -> list[TemplateInfo]:
         """Return all templates by title, the blank one last."""
         found = [
-            TemplateInfo(id=folder.name, title=about["title"], description=about["description"])
+            TemplateInfo(
+                id=folder.name,
+                title=about["title"],
+                description=about["description"],
+                language=about.get("language"),
+            )
             for folder in self._root.iterdir()
             if (about := _about(folder)) is not None
         ]
@@ -77,6 +90,7 @@ class TemplateLibrary:
             notebook=json.loads((folder / "notebook.ipynb").read_text("utf-8")),
             data={f.name: f.read_bytes() for f in data.iterdir()} if data.is_dir() else {},
             brief=about.get("brief", ""),
+            language=about.get("language"),
         )
 
 

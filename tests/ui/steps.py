@@ -14,10 +14,13 @@ def open_dashboard(page: Page, demo: Demo) -> Page:
     return page
 
 
-def create_interview(dashboard: Page, title: str) -> None:
+def create_interview(dashboard: Page, title: str, language: str = "Python") -> None:
     dashboard.get_by_role("button", name="New interview…").click()
     dashboard.get_by_label("Title").fill(title)
     dashboard.get_by_label("Your name").fill("Grace")
+    dashboard.get_by_role("combobox", name="Language").select_option(
+        label=f"{language} (interview sandbox)"
+    )
     dashboard.get_by_role("button", name="Create interview").click()
     expect(dashboard.get_by_role("article", name=title)).to_be_visible()
 

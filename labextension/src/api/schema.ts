@@ -1400,6 +1400,8 @@ export interface components {
         Template: {
             description: string;
             id: string;
+            /** @description What its cells are written in: the profile's has to be the same. None: any. */
+            language: string | null;
             title: string;
         };
         /**

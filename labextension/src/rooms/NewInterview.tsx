@@ -50,6 +50,19 @@ export function newRoom(form: Form): NewRoom {
   };
 }
 
+/** The templates whose cells a kernel of that language runs. */
+export function templatesIn(
+  templates: readonly Template[],
+  language: string | undefined
+): Template[] {
+  return templates.filter(
+    template =>
+      template.language === null ||
+      language === undefined ||
+      template.language === language
+  );
+}
+
 /** The next full quarter of an hour, as a `datetime-local` field wants it. */
 export function nextQuarter(now: Date): string {
   const quarter = 15 * 60_000;
@@ -95,8 +108,10 @@ export function NewInterview(props: Props): React.ReactElement {
     form.title.trim() !== '' &&
     form.minutes >= 1 &&
     (form.source !== OWN || form.notebook !== '');
+  const language = profiles.find(({ id }) => id === form.profile)?.language;
+  const fitting = templatesIn(templates, language);
   const choices = [
-    ...templates,
+    ...fitting,
     {
       id: OWN,
       title: trans.__('My own notebook'),
@@ -177,7 +192,13 @@ export function NewInterview(props: Props): React.ReactElement {
             className="jp-mod-styled"
             value={form.profile}
             onChange={event => {
-              change({ profile: event.target.value });
+              const profile = event.target.value;
+              const spoken = profiles.find(({ id }) => id === profile)?.language;
+              const left = templatesIn(templates, spoken);
+              const stays =
+                form.source === OWN || left.some(({ id }) => id === form.source);
+              const source = stays ? form.source : (left[0]?.id ?? OWN);
+              change({ profile, source });
             }}
           >
             {profiles.map(profile => (

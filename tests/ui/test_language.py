@@ -1,0 +1,53 @@
+"""An interview in another language than Python, from the form to the candidate's first table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from .conftest import Demo
+from .steps import (
+    admit_and_start,
+    code_cell,
+    create_interview,
+    invite,
+    join,
+    open_dashboard,
+    prompt,
+    replace_source,
+)
+
+
+def test_an_interview_in_sql(demo: Demo, new_page: Callable[..., Page]) -> None:
+    title = "Window functions"
+    dashboard = open_dashboard(new_page(), demo)
+    create_interview(dashboard, title, language="SQL")
+    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
+    host = admit_and_start(dashboard, title, "Ada")
+    code_cell(page, 0).click()
+    replace_source(page, "SELECT 6 * 7 AS answer, 'x' AS note")
+    # Coloured as SQL: the notebook says what it is written in.
+    expect(code_cell(page, 0)).to_have_attribute("data-language", "sql")
+    page.keyboard.press("Shift+Enter")
+    for seen in (page, host):
+        expect(prompt(seen, 0)).to_contain_text("[1]")
+        table = seen.locator(".jp-CodeCell").first.locator(".jp-OutputArea table")
+        expect(table).to_contain_text("answer")
+        expect(table).to_contain_text("42")
+
+
+def test_the_form_offers_what_the_language_can_begin_with(
+    demo: Demo, new_page: Callable[..., Page]
+) -> None:
+    dashboard = open_dashboard(new_page(), demo)
+    dashboard.get_by_role("button", name="New interview…").click()
+    sample = dashboard.get_by_role("radio", name="penguins")
+    expect(sample).to_be_checked()
+    languages = dashboard.get_by_role("combobox", name="Language")
+    expect(languages.locator("option")).to_have_count(4)
+    languages.select_option(label="R (interview sandbox)")
+    expect(sample).to_have_count(0)
+    expect(dashboard.get_by_role("radio", name="Blank")).to_be_checked()
+    languages.select_option(label="Python (interview sandbox)")
+    expect(sample).to_be_visible()
