@@ -11,6 +11,7 @@ import { lostRun, runningRun } from '../rooms/runs';
 import { megabytes, timeOfDay } from '../rooms/words';
 import { useAction, useNow } from '../ui/hooks';
 import { Button, Problem, Section } from '../ui/parts';
+import { isolationText, surroundings } from './isolation';
 
 /** Seconds that a host gives a running cell at a press. */
 const MORE_S = 120;
@@ -255,47 +256,6 @@ function Pool(props: {
       {waiting}
     </p>
   );
-}
-
-/** What stands between cells and the machine, in a few words. */
-export function isolationText(
-  isolation: Sandbox['isolation'],
-  trans: TranslationBundle
-): string {
-  const texts: Record<Sandbox['isolation'], string> = {
-    container: trans.__('container, no network'),
-    webassembly: trans.__('WebAssembly, standard library only'),
-    none: trans.__('not isolated')
-  };
-  return texts[isolation];
-}
-
-/** What cells reach outside their sandbox. */
-function surroundings(
-  isolation: Sandbox['isolation'],
-  trans: TranslationBundle
-): [string, string][] {
-  switch (isolation) {
-    case 'none':
-      return [
-        [
-          trans.__('Isolation'),
-          trans.__('none: cells can read files of this server and use its network')
-        ]
-      ];
-    case 'webassembly':
-      return [
-        [trans.__('Packages'), trans.__('none; Python’s standard library only')],
-        [trans.__('Network'), trans.__('none')]
-      ];
-    case 'container':
-      return [
-        [
-          trans.__('Network'),
-          trans.__('none; packages are chosen by the host beforehand')
-        ]
-      ];
-  }
 }
 
 function stateText(state: Sandbox['state'], trans: TranslationBundle): string {
