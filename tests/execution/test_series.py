@@ -76,7 +76,8 @@ class Side:
     def files(self) -> list[Path]:
         """Claims, and temporary files of whoever has the sandboxes; relays of this process."""
         relays = Path(tempfile.gettempdir()).glob("interview-*")
-        return [*relays, *(each for folder in self.folders for each in folder.glob("*"))]
+        found = [*relays, *(each for folder in self.folders for each in folder.glob("*"))]
+        return [each for each in found if each.name != "server-id"]
 
     async def use_all_connections(self) -> None:
         """Have as many connections to the engine as there ever are: they stay open."""
