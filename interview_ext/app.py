@@ -48,7 +48,7 @@ from interview_ext.sandbox.broker import Broker, Schedule
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
-from interview_ext.sandbox.engines import DOCKER, ENGINES, engine_of, profiles_for
+from interview_ext.sandbox.engines import CELLS_RUN_IN, DOCKER, ENGINES, engine_of, profiles_for
 from interview_ext.sandbox.metrics import SandboxMetrics
 from interview_ext.sandbox.profile_settings import (
     check_names,
@@ -402,6 +402,7 @@ class House:
             server_settings=web_app.settings,
             options=DoorOptions(
                 extensions=self._app.room_extensions,
+                cells_run_in=CELLS_RUN_IN[self._app.sandbox_engine],
                 join_attempts_per_minute=self._app.join_attempts_per_minute,
             ),
             api_routes=self._routes_of,

@@ -64,6 +64,8 @@ class DoorOptions:
     ----------
     extensions:
         Prebuilt JupyterLab extensions that rooms load besides `page.EXTENSIONS`.
+    cells_run_in:
+        What the lobby tells everybody of where cells run.
     max_body_bytes:
         The largest request body inside a door.
     join_attempts_per_minute:
@@ -73,6 +75,7 @@ class DoorOptions:
     """
 
     extensions: Sequence[str] = ()
+    cells_run_in: str = "a container without network"
     max_body_bytes: int = 4 * 1024 * 1024
     join_attempts_per_minute: int = 60
     idle_s: float = 1800.0

@@ -104,7 +104,8 @@ class SmallPage(PageHandler):
         else:
             config["copies"] = await self._copies()
         self.set_header("Content-Security-Policy", page_policy(self.settings["interview_scope"]))
-        self.show(render(f"{page}.html", assets=self.context.assets, page=config, title=room.title))
+        texts = {"title": room.title, "cells_run_in": self.context.options.cells_run_in}
+        self.show(render(f"{page}.html", assets=self.context.assets, page=config, **texts))
 
     head = get
 

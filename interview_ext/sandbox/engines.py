@@ -16,6 +16,13 @@ ENGINES = (DOCKER, "wasm", "process")
 LANGUAGES = frozenset({"python"})
 """What engines without images can run."""
 
+CELLS_RUN_IN: Mapping[str, str] = {
+    DOCKER: "a container without network",
+    "wasm": "WebAssembly, standard library only",
+    "process": "the host’s own server: not isolated",
+}
+"""What the lobby says of each engine."""
+
 WARNINGS: Mapping[Isolation, str] = {
     "webassembly": "standard library only: Python in WebAssembly, without packages",
     "none": "not isolated: cells run as the server's own user and can read all that it can; only "

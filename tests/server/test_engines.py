@@ -10,18 +10,26 @@ from .conftest import serve
 
 
 @pytest.mark.parametrize(
-    ("engine", "isolation", "words"),
+    ("engine", "isolation", "words", "in_lobby"),
     [
-        ("docker", "container", "Python (this interview)"),
-        ("wasm", "webassembly", "Python (this interview; standard library only)"),
-        ("process", "none", "Python (this interview; not isolated)"),
+        ("docker", "container", "Python (this interview)", "container without network"),
+        (
+            "wasm",
+            "webassembly",
+            "Python (this interview; standard library only)",
+            "standard library only",
+        ),
+        ("process", "none", "Python (this interview; not isolated)", "not isolated"),
     ],
 )
 async def test_a_room_says_what_its_cells_run_in(
-    tmp_path: Path, engine: str, isolation: str, words: str
+    tmp_path: Path, engine: str, isolation: str, words: str, in_lobby: str
 ) -> None:
     async with serve(tmp_path, sandbox_engine=engine) as server:
         room = await server.room()
+        waiting = await server.candidate(room, admitted=False)
+        lobby = (await waiting.get("lobby")).text
+        assert in_lobby in lobby
         for person in (await server.candidate(room), await server.host(room)):
             specs = (await person.get("api/kernelspecs")).json()["kernelspecs"]
             assert [spec["spec"]["display_name"] for spec in specs.values()] == [words]
