@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 
-from interview_ext.errors import SandboxError, TooManyRequests
+from interview_ext.errors import EngineUnavailable, SandboxError, TooManyRequests
 
 from .broker import OnWait
 from .sandbox import Sandbox
@@ -88,6 +88,8 @@ class Tickets:
         ticket.asking += 1
         try:
             await self._until_news(ticket, waits=waits)
+            if ticket.task.cancelled():
+                raise EngineUnavailable("The broker is being stopped.")
             return ticket.task.result() if ticket.task.done() else ticket.waiting
         except SandboxError:
             self._tickets.pop(key, None)

@@ -228,7 +228,12 @@ class DockerEngine:
             mine.setblocking(False)
             return mine
 
-        connection = await self._run(work)
+        attaching = asyncio.ensure_future(self._run(work))
+        try:
+            connection = await asyncio.shield(attaching)
+        except asyncio.CancelledError:  # the thread goes on, and nobody would close what it opens
+            attaching.add_done_callback(_close_unclaimed)
+            raise
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_connection(
             lambda: DockerAttachment(receiver), sock=connection
@@ -363,6 +368,11 @@ class DockerEngine:
         if self._client is not None:
             self._client.close()
             self._client = None
+
+
+def _close_unclaimed(attaching: asyncio.Future[socket.socket]) -> None:
+    if not attaching.cancelled() and attaching.exception() is None:
+        attaching.result().close()
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -179,8 +179,7 @@ class Link:
         task = self._reattaching
         if task is not None and task is not asyncio.current_task():
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     def _abandon(self, error: SandboxError) -> None:
         requests, self._requests = self._requests, {}

@@ -153,8 +153,8 @@ class Sandbox:
         finally:
             for each in (task, death):
                 each.cancel()
-                with suppress(asyncio.CancelledError, SandboxError):
-                    await each
+            # Not by suppressing CancelledError: our own may come at this very moment.
+            await asyncio.gather(task, death, return_exceptions=True)
 
     # -- from hand to hand ------------------------------------------------------------------
 
@@ -228,8 +228,7 @@ class Sandbox:
         self._die(*(self._planned or (reason, detail)))
         if self._concluding is not None and self._concluding is not asyncio.current_task():
             self._concluding.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._concluding
+            await asyncio.gather(self._concluding, return_exceptions=True)
         if self._cleaning is not None:
             await asyncio.shield(self._cleaning)
 

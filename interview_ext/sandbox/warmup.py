@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from interview_ext.errors import SandboxError, SandboxGone
@@ -70,8 +69,7 @@ async def _until_idle(sandbox: Sandbox, watcher: _Watcher, code: str) -> None:
     finally:
         for each in (done, ended):
             each.cancel()
-            with suppress(asyncio.CancelledError):
-                await each
+        await asyncio.gather(done, ended, return_exceptions=True)
 
 
 class _Watcher:

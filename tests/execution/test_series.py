@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,12 +58,15 @@ class Side:
         A broker's process, if it is not this one.
     folders:
         Where nothing may lie that belongs to no sandbox.
+    also:
+        Other clients of a broker, which lets none have all its connections.
     """
 
     sandboxes: Broker
     label: str
     process: int | str = "self"
     folders: list[Path] = field(default_factory=list)
+    also: list[Broker] = field(default_factory=list)
 
     def containers(self) -> list[str]:
         client = docker.from_env()
@@ -81,11 +84,15 @@ class Side:
 
     async def use_all_connections(self) -> None:
         """Have as many connections to the engine as there ever are: they stay open."""
-        sandbox = await self.sandboxes.claim("python", room="before")
-        assert isinstance(sandbox, Sandbox)
-        calls = [sandbox.freeze() for _ in range(8 * THREADS)]
-        await asyncio.gather(*calls, *(sandbox._measure() for _ in range(THREADS)))
-        await sandbox.stop()
+        sandboxes = [await each.claim("python", room="b") for each in (self.sandboxes, *self.also)]
+        calls: list[Coroutine[object, object, object]] = []
+        for sandbox in sandboxes:
+            assert isinstance(sandbox, Sandbox)
+            calls += [sandbox._measure() for _ in range(THREADS)]
+            calls += [sandbox.freeze() for _ in range(8 * THREADS)]
+        await asyncio.gather(*calls)
+        for sandbox in sandboxes:
+            await sandbox.stop()
 
 
 @asynccontextmanager
@@ -114,11 +121,15 @@ async def broker_process(folder: Path) -> AsyncIterator[Side]:
     broker = BrokerProcess(folder / "broker")
     await broker.start()
     client = broker.client("series", max_sandboxes=100)
+    other = broker.client("other")
     await client.start()
+    await other.start()
     folders = [broker.folder / "claims", broker.temporary]
     try:
-        yield Side(client, server_id_of(broker.folder / "claims"), broker.pid, folders)
+        label = server_id_of(broker.folder / "claims")
+        yield Side(client, label, broker.pid, folders, also=[other])
         await client.stop()
+        await other.stop()
         await asyncio.to_thread(_quiet, broker)
     finally:
         await broker.stop()

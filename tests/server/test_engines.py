@@ -12,14 +12,14 @@ from .conftest import serve
 @pytest.mark.parametrize(
     ("engine", "isolation", "words", "in_lobby"),
     [
-        ("docker", "container", "Python (this interview)", "container without network"),
+        ("docker", "container", "Python (interview sandbox)", "container without network"),
         (
             "wasm",
             "webassembly",
-            "Python (this interview; standard library only)",
+            "Python (interview sandbox) (standard library only)",
             "standard library only",
         ),
-        ("process", "none", "Python (this interview; not isolated)", "not isolated"),
+        ("process", "none", "Python (interview sandbox) (not isolated)", "not isolated"),
     ],
 )
 async def test_a_room_says_what_its_cells_run_in(

@@ -19,7 +19,7 @@ import docker
 import docker.errors
 import httpx
 
-from interview_ext.rooms.ids import digest
+from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
 
 START_TIMEOUT_S = 60
@@ -149,7 +149,7 @@ class Server:
         """The ids of its containers, in whatever state."""
         client = docker.from_env()
         try:
-            server_id = digest(f"{socket.gethostname()}:{self.store}")[:16]
+            server_id = server_id_of(Path(f"{self.store}.claims"))
             found = client.api.containers(
                 all=True, filters={"label": f"{SERVER_LABEL}={server_id}"}
             )
