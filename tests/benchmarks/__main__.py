@@ -22,14 +22,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from . import crowd, first_result, kernels, neighbours, pages, runs, webassembly
+from . import crowd, first_result, forecast, kernels, neighbours, pages, runs, webassembly
 from .patience import InVain
 from .report import Row, table
 from .servers import product, stock
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "build" / "bench.json"
-PARTS = ("kernels", "first", "runs", "pages", "neighbours", "crowd")
+PARTS = ("forecast", "kernels", "first", "runs", "pages", "neighbours", "crowd")
 LIMIT_S = 900
 KERNELS_LIMIT_S = 80
 """No repetition of the first part begins after that."""
@@ -49,6 +49,8 @@ async def measure(arguments: argparse.Namespace, chromium: str) -> list[Row]:
     began = monotonic()
     quick = arguments.quick
     rows: list[Row] = []
+    if "forecast" in arguments.only:
+        rows += await asyncio.to_thread(forecast.measure, say)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="interview-bench-")))
         say("starting the servers …")

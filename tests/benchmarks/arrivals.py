@@ -118,16 +118,8 @@ class Outcome:
     length_s: float = 0.0
 
     @property
-    def cold_part(self) -> float:
-        return self.cold / len(self.waits_s)
-
-    @property
     def mean_target(self) -> float:
         return self.target_s / self.length_s
-
-    def idle_gb_hours(self, waiting_bytes: int) -> float:
-        """Memory of those that waited, over the time they did."""
-        return self.idle_s / HOUR_S * waiting_bytes / 1e9
 
 
 Target = Callable[[float, Sequence[float]], int]
