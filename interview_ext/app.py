@@ -44,7 +44,7 @@ from interview_ext.rooms.ports import ROOMS_TOPIC, Message
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
-from interview_ext.sandbox.broker import Broker, Schedule
+from interview_ext.sandbox.broker import MAX_PLANNED, Broker, Schedule
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
@@ -65,8 +65,6 @@ from interview_ext.storage.sqlite import SqliteStore
 
 EXPORTS = "interviews"
 PLAN_EVERY_S = 15.0
-MAX_PLANNED = 500
-"""Rooms told of, the nearest: what a broker takes."""
 
 log = logging.getLogger(__name__)
 DELETED = "deleted"
@@ -257,9 +255,8 @@ class InterviewApp(ExtensionApp):
 
     @validate("sandbox_warm_profiles")
     def _valid_warm_profiles(self, proposal: Any) -> list[str]:
-        profiles = profiles_of(self.sandbox_profiles, trait="InterviewApp.sandbox_profiles")
         trait = "InterviewApp.sandbox_warm_profiles"
-        check_names(proposal["value"], profiles, trait=trait)
+        check_names(proposal["value"], self._profiles({}), trait=trait)
         return list(proposal["value"])
 
     @validate("sandbox_limits")

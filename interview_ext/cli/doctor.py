@@ -108,8 +108,9 @@ async def _engine(app: InterviewApp) -> list[Check]:
                 fix="Remove InterviewApp.sandbox_engine where a Docker engine is to be had.",
             )
         ]
-    vital = {app.profiles[name].image for name in app.sandbox_warm_profiles}
-    images = sorted({profile.image for profile in app.profiles.values()})
+    profiles = app.profiles
+    vital = {profiles[name].image for name in app.sandbox_warm_profiles}
+    images = sorted({profile.image for profile in profiles.values()})
     runtime = app.sandbox_runtime or "the engine's default"
     return [
         Check(name="engine", verdict=Verdict.OK, found=f"{status.name} {status.version}"),

@@ -103,8 +103,7 @@ class RoomKernels:
         """Return the one kernel spec there is: the room's profile."""
         kernel = await self._kernels.kernel(actor)
         name = kernel.name
-        status = (await self._services.executions.sandbox(actor)).as_body()
-        kind = KINDS.get(status["isolation"], "")
+        kind = KINDS.get(await self._services.executions.isolation(), "")
         spec = {
             "argv": [],
             "env": {},

@@ -299,6 +299,10 @@ class Executions:
             },
         )
 
+    async def isolation(self) -> str:
+        """Return what stands between cells and the machine, in the engine's word."""
+        return (await self._engine_state(fresh=False)).isolation
+
     # -- files
 
     async def files(self, actor: Actor) -> WorkFiles:

@@ -24,6 +24,8 @@ from .profiles import Limits
 
 MAX_PATH_BYTES = 1024
 MAX_PATH_PARTS = 8
+MAX_PLANNED = 500
+"""Rooms of a `Schedule`: the nearest are enough."""
 
 
 class Listener(Protocol):

@@ -125,8 +125,7 @@ class BrokerApp(JupyterApp):
 
     @validate("warm_profiles")
     def _valid_warm_profiles(self, proposal: Any) -> list[str]:
-        profiles = profiles_of(self.sandbox_profiles, trait="BrokerApp.sandbox_profiles")
-        check_names(proposal["value"], profiles, trait="BrokerApp.warm_profiles")
+        check_names(proposal["value"], self._profiles({}), trait="BrokerApp.warm_profiles")
         return list(proposal["value"])
 
     @validate("sandbox_limits")

@@ -30,6 +30,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from interview_ext.errors import BadRequest, InterviewError, NotFound, Unauthenticated
 
+from .broker import MAX_PLANNED
 from .broker_clients import BrokerUser, BrokerUsers
 from .broker_desk import BrokerDesk
 from .deaths import Death
@@ -43,7 +44,6 @@ MAX_UNSENT_BYTES = 1024 * 1024
 PING_S = 10
 MAX_ROOM_CHARS = 200
 BEARER = "Bearer "
-MAX_PLANNED = 500
 _CLAIM = "A claim names a ticket, a profile and a room, and says whether runs have a limit."
 _PLAN = f"A plan names the start of at most {MAX_PLANNED} rooms, by profile and room."
 TOKEN_CHECK_S = 10.0

@@ -7,12 +7,14 @@ live no longer than the server: their stdin closes with it, and then they end th
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import logging
 import secrets
 import signal
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -133,11 +135,21 @@ class Companion(asyncio.SubprocessProtocol):
         self._engine.tell(self._box, "process_exit", process=self._name, exit_code=code)
 
 
+@dataclass(frozen=True)
+class Lack:
+    """Why an engine cannot run kernels here, and what to do about it."""
+
+    problem: str
+    hint: str = ""
+
+
 class LocalEngine:
     """Groups of processes, watched for their memory. Each kind says how its own are started."""
 
     name: str
     isolation: Literal["webassembly", "none"]
+    package: str
+    """What kernels run on, by its name on PyPI: its version is shown."""
 
     def __init__(self) -> None:
         self._boxes: dict[str, Box] = {}
@@ -145,13 +157,26 @@ class LocalEngine:
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
+    async def status(self) -> EngineStatus:
+        """See :class:`Engine`."""
+        lack = self.lack()
+        if lack is None and self._closed:
+            lack = Lack("The server is being stopped.")
+        return EngineStatus(
+            available=lack is None,
+            name=self.name,
+            version="" if lack else f"{self.package} {importlib.metadata.version(self.package)}",
+            problem=lack.problem if lack else "",
+            hint=lack.hint if lack else "",
+            isolation=self.isolation,
+        )
+
     # -- what each kind says ------------------------------------------------------------------
 
     @abstractmethod
-    async def status(self) -> EngineStatus:
-        """See :class:`Engine`."""
+    def lack(self) -> Lack | None:
+        """What this engine needs and has not."""
 
-    @abstractmethod
     async def start(self, container: str) -> None:
         """See :class:`Engine`."""
 

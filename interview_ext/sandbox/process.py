@@ -24,9 +24,8 @@ from pathlib import Path
 
 from interview_ext.errors import SandboxError, SandboxGone
 
-from .engine import EngineStatus
 from .folders import BASE, image_folder
-from .local import Box, Companion, LocalEngine
+from .local import Box, Companion, Lack, LocalEngine
 from .proc import Process, processes
 from .profiles import GIB, Limits, Profile
 
@@ -42,25 +41,18 @@ class ProcessEngine(LocalEngine):
 
     name = "process"
     isolation = "none"
+    package = "ipykernel"
 
-    async def status(self) -> EngineStatus:
-        """See :class:`Engine`."""
-        problem = hint = ""
+    def lack(self) -> Lack | None:
+        """See :class:`LocalEngine`."""
         if not sys.platform.startswith("linux"):
-            problem = "The process engine needs Linux."
-        elif importlib.util.find_spec("ipykernel") is None:
-            problem = "The process engine needs ipykernel, which is not installed."
-            hint = "pip install 'jupyter-interview-rooms[process]'"
-        elif self._closed:
-            problem = "The server is being stopped."
-        return EngineStatus(
-            available=not problem,
-            name=self.name,
-            version="" if problem else f"ipykernel {importlib.metadata.version('ipykernel')}",
-            problem=problem,
-            hint=hint,
-            isolation=self.isolation,
-        )
+            return Lack("The process engine needs Linux.")
+        if importlib.util.find_spec("ipykernel") is None:
+            return Lack(
+                "The process engine needs ipykernel, which is not installed.",
+                "pip install 'jupyter-interview-rooms[process]'",
+            )
+        return None
 
     async def _prepare(self, box: Box) -> None:
         box.folder = await asyncio.to_thread(_make_folder)

@@ -21,8 +21,7 @@ from pathlib import Path
 
 from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone
 
-from .engine import EngineStatus
-from .local import Box, LocalEngine
+from .local import Box, Lack, LocalEngine
 from .profiles import MIB, Limits, Profile
 
 HERE = Path(__file__).with_name("wasm")
@@ -55,6 +54,7 @@ class WebAssemblyEngine(LocalEngine):
 
     name = "wasm"
     isolation = "webassembly"
+    package = "deno"
 
     def __init__(self, cache: Path | None = None) -> None:
         super().__init__()
@@ -62,29 +62,18 @@ class WebAssemblyEngine(LocalEngine):
         self._making = asyncio.Lock()
         self._folder: Path | None = None
 
-    async def status(self) -> EngineStatus:
-        """See :class:`Engine`."""
-        problem, hint = "", ""
+    def lack(self) -> Lack | None:
+        """See :class:`LocalEngine`."""
         if not sys.platform.startswith("linux"):
-            problem = "The WebAssembly engine needs Linux."
-        elif deno() is None:
-            problem, hint = (
-                "The WebAssembly engine needs Deno, which is not installed.",
-                INSTALL_HINT,
+            return Lack("The WebAssembly engine needs Linux.")
+        if deno() is None:
+            return Lack("The WebAssembly engine needs Deno, which is not installed.", INSTALL_HINT)
+        if runtime_folder() is None:
+            return Lack(
+                "Pyodide is not there: this package was built without it.",
+                "In a checkout: npm ci --prefix interview_ext/sandbox/wasm",
             )
-        elif runtime_folder() is None:
-            problem = "Pyodide is not there: this package was built without it."
-            hint = "In a checkout: npm ci --prefix interview_ext/sandbox/wasm"
-        elif self._closed:
-            problem = "The server is being stopped."
-        return EngineStatus(
-            available=not problem,
-            name=self.name,
-            version="" if problem else f"deno {importlib.metadata.version('deno')}",
-            problem=problem,
-            hint=hint,
-            isolation=self.isolation,
-        )
+        return None
 
     async def _prepare(self, box: Box) -> None:
         async with self._making:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,10 +14,10 @@ from traitlets.config import Config
 
 from interview_ext.app import InterviewApp, broker_of
 from interview_ext.sandbox.docker import DockerEngine
-from interview_ext.sandbox.proc import process, processes
+from interview_ext.sandbox.proc import process
 from interview_ext.sandbox.process import ProcessEngine
 from interview_ext.sandbox.sandboxes import Sandboxes
-from tests.execution.engines import folders, room_on
+from tests.execution.engines import nothing_outlives_a_killed_server, room_on
 
 PATIENCE_S = 20
 MIB = 1024 * 1024
@@ -74,43 +72,9 @@ async def test_what_a_cell_has_started_ends_with_the_kernel(tmp_path: Path) -> N
     assert not any(process(pid) for pid in kids)
 
 
-KILLED_SERVER = """
-import asyncio, sys
-from interview_ext.sandbox.process import ProcessEngine
-from interview_ext.sandbox.sandboxes import Sandboxes
-
-async def main():
-    sandboxes = Sandboxes(engine=ProcessEngine(), pool_size=0)
-    await sandboxes.start()
-    sandbox = await sandboxes.claim("python", room="r")
-    if sys.argv[1] == "frozen":
-        await sandbox.freeze()
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
-
-asyncio.run(main())
-"""
-
-
 @pytest.mark.parametrize("how", ["running", "frozen"])
 def test_nothing_outlives_a_server_that_is_killed(how: str) -> None:
-    before = folders()
-    server = subprocess.Popen(
-        [sys.executable, "-c", KILLED_SERVER, how], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-        everybody = processes().values()
-        below = {each.pid for each in everybody if each.parent == server.pid}
-        assert len(below) == 2, "the shim and the kernel"
-    finally:
-        os.kill(server.pid, signal.SIGKILL)
-        server.communicate()
-    deadline = time.monotonic() + PATIENCE_S
-    while any(process(pid) for pid in below) or folders() - before:
-        assert time.monotonic() < deadline, "shim, kernel or folder were left behind"
-        time.sleep(0.1)
+    nothing_outlives_a_killed_server("process", how, processes_each=2)  # the shim and the kernel
 
 
 async def test_it_is_used_only_when_it_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -18,10 +17,9 @@ import pytest
 from interview_ext.sandbox import webassembly
 from interview_ext.sandbox.frames import Channel
 from interview_ext.sandbox.handshake import request
-from interview_ext.sandbox.proc import process, processes
 from interview_ext.sandbox.sandboxes import Sandboxes
 from interview_ext.sandbox.webassembly import WebAssemblyEngine
-from tests.execution.engines import room_on, sandboxes_on
+from tests.execution.engines import nothing_outlives_a_killed_server, room_on, sandboxes_on
 from tests.execution.sockets import open_sockets
 
 PATIENCE_S = 60
@@ -192,41 +190,9 @@ async def test_it_starts_from_a_snapshot_made_once(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").glob("new-*")) == []
 
 
-KILLED_SERVER = """
-import asyncio, sys
-from interview_ext.sandbox.sandboxes import Sandboxes
-from interview_ext.sandbox.webassembly import WebAssemblyEngine
-
-async def main():
-    sandboxes = Sandboxes(engine=WebAssemblyEngine(), pool_size=0)
-    await sandboxes.start()
-    sandbox = await sandboxes.claim("python", room="r")
-    if sys.argv[1] == "frozen":
-        await sandbox.freeze()
-    print("ready", flush=True)
-    await asyncio.sleep(1000)
-
-asyncio.run(main())
-"""
-
-
 @pytest.mark.parametrize("how", ["running", "frozen"])
 def test_nothing_outlives_a_server_that_is_killed(how: str) -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-c", KILLED_SERVER, how], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-        below = {each.pid for each in processes().values() if each.parent == server.pid}
-        assert len(below) == 1
-    finally:
-        os.kill(server.pid, signal.SIGKILL)
-        server.communicate()
-    deadline = time.monotonic() + PATIENCE_S
-    while any(process(pid) for pid in below):
-        assert time.monotonic() < deadline, "it was left behind"
-        time.sleep(0.1)
+    nothing_outlives_a_killed_server("wasm", how, processes_each=1)
 
 
 async def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
