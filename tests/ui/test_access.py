@@ -94,9 +94,10 @@ def test_the_candidates_journey_by_keyboard_alone(
     # Escape leaves the editor, and Tab goes on from there.
     keys.press("Escape")
     tab_to(page, "Message to everybody")
-    keys.type("Done")
+    # For longer than the three seconds after which JupyterLab goes back to the notebook.
+    keys.type("That is 42, done.", delay=300)
     keys.press("Enter")
-    expect(page.locator(".jp-Interview-RoomPanel").get_by_text("Done")).to_be_visible()
+    expect(page.locator(".jp-Interview-RoomPanel").get_by_text("That is 42, done.")).to_be_visible()
 
 
 def tab_to(page: Page, name: str, *, most: int = 120) -> None:

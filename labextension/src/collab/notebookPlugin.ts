@@ -4,6 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { ICollaborativeContentProvider } from '@jupyter/collaborative-drive';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import { MessageLoop } from '@lumino/messaging';
 
 import type { RoomModel } from '../rooms/model';
 import { IRoom } from '../tokens';
@@ -14,6 +15,8 @@ const LOOK_MS = 50;
 const CALM = 20;
 /** Looks at most: half a minute. */
 const TRIES = 600;
+/** What gives the focus back to the notebook once something in it was chosen. */
+const MENUS = '.lm-MenuBar, .lm-Menu, .lm-CommandPalette, .jp-Dialog';
 
 export const notebookPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-interview-rooms:notebook',
@@ -54,6 +57,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
         room.changed.disconnect(update);
       });
       update();
+      stayWherePeopleWrite(panel);
       void startTyping(panel, writable(panel));
     };
     notebooks.forEach(panel => void follow(panel));
@@ -124,6 +128,23 @@ async function startTyping(panel: NotebookPanel, writable: boolean): Promise<voi
     await new Promise(resolve => window.setTimeout(resolve, LOOK_MS));
   }
   acted.abort();
+}
+
+/**
+ * Do not take the focus from somebody who has gone on to write elsewhere, in the chat for instance.
+ *
+ * JupyterLab activates the notebook once it has scrolled after a run, and waits up to three
+ * seconds for a scroll that need not come (`PROGRAMMATIC_SCROLL_TIMEOUT` of its windowed list).
+ * What is then typed would be shortcuts of the notebook, some of which delete cells.
+ */
+function stayWherePeopleWrite(panel: NotebookPanel): void {
+  MessageLoop.installMessageHook(
+    panel.content,
+    (_, message) =>
+      message.type !== 'activate-request' ||
+      mayTakeFocus(panel) ||
+      document.activeElement?.closest(MENUS) !== null
+  );
 }
 
 /** Whether nothing outside the notebook has the focus, a dialog for instance. */
