@@ -309,6 +309,14 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202,
     ),
     Operation(
+        id="keepSandbox",
+        method="POST",
+        path=f"{_ROOM}/sandbox/keep",
+        summary="Have it go on although nothing runs in it",
+        action=_A.RUN,
+        response=s.Sandbox,
+    ),
+    Operation(
         id="interruptSandbox",
         method="POST",
         path=f"{_ROOM}/sandbox/interrupt",

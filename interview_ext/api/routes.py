@@ -55,6 +55,7 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/sandbox": sandbox.SandboxHandler,
         f"{_ROOM}/sandbox/restart": sandbox.RestartHandler,
         f"{_ROOM}/sandbox/interrupt": sandbox.InterruptHandler,
+        f"{_ROOM}/sandbox/keep": sandbox.KeepHandler,
         f"{_ROOM}/files": files.FilesHandler,
         f"{_ROOM}/files/{{path}}": files.FileHandler,
         f"{_ROOM}/timeline": timeline.TimelineHandler,

@@ -420,6 +420,8 @@ class Run(Model):
     death: str | None
     """Why the server or the kernel ended it."""
     output_digest: str | None
+    network_reported: tuple[str, ...]
+    """What it tried to reach in vain, as its kernel reported: help, and no evidence."""
 
 
 class RunList(Model):
@@ -495,6 +497,8 @@ class Sandbox(Model):
     state: Literal["off", "starting", "ready", "busy", "dead"]
     notice: str
     """What people in the room should know now, such as why it has to wait; mostly empty."""
+    rests_at: AwareDatetime | None
+    """When it ends because nobody uses it; null unless that is near."""
     profile: str
     isolation: Literal["container", "webassembly", "none"]
     kernel_id: str | None

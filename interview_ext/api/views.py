@@ -147,6 +147,7 @@ def run(found: Run) -> schemas.Run:
         deadline_at=found.deadline_at,
         death=found.death,
         output_digest=found.output_digest,
+        network_reported=found.network_reported,
     )
 
 

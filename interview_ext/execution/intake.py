@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from interview_ext.errors import Conflict, InterviewError
+from interview_ext.execution import network
 from interview_ext.execution.clean import clean_text
 from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.items import Item
@@ -13,7 +14,7 @@ from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.output_list import error_output
 from interview_ext.execution.outputs import RoomOutputs
 from interview_ext.execution.ports import KernelDeath
-from interview_ext.execution.records import InputRequest
+from interview_ext.execution.records import InputRequest, run_body
 from interview_ext.execution.timelimit import Hold, TimeLimit
 from interview_ext.execution.widgets import OutputWidgets
 from interview_ext.rooms.ids import new_id
@@ -156,7 +157,10 @@ class Intake:
         """Take one message, in the order they come."""
         current = self.current
         mine = current is not None and message.parent_id == current.run.id
-        if message.channel == "iopub":
+        if message.msg_type == network.MESSAGE:
+            if current is not None and mine:
+                self._tried_network(current, message.content)
+        elif message.channel == "iopub":
             self._iopub(message, current if mine else None)
         elif current is None or not mine:
             return
@@ -187,6 +191,12 @@ class Intake:
                     self._full(parent)
             else:
                 self._outputs.feed(parent, kind, content)
+
+    def _tried_network(self, item: Item, content: dict[str, Any]) -> None:
+        run = network.reported(item.run, content)
+        if run is not None:
+            item.run = run
+            self._publish({"type": "run", "run": run_body(run)})
 
     def _full(self, run_id: str) -> None:
         """A place has reached its bound: what the run still puts out, nobody will see."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -189,6 +189,12 @@ class RoomKernel:
             await self._end(KernelDeath(reason=reason))
             self._set("off")
 
+    async def end(self, death: KernelDeath, *, unless: Callable[[], bool]) -> None:
+        """End the process, if there is one and `unless` is not so; the next one is fresh."""
+        async with self._lock:
+            if self._handle is not None and not unless():
+                await self._end_as(death)
+
     async def freeze(self) -> None:
         """Let neither this process nor its successors compute, until `thaw`."""
         self._thawed.clear()
@@ -198,6 +204,11 @@ class RoomKernel:
         """Let it go on."""
         self._thawed.set()
         await self._freeze_or_thaw()
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it may not compute."""
+        return not self._thawed.is_set()
 
     async def thawed(self) -> None:
         """Return once it is not frozen."""
@@ -402,10 +413,13 @@ class RoomKernel:
         async with self._lock:
             if self._handle is handle:
                 self._watch = None
-                self.died_at = self._clock()
-                await self._end(death)
-                self.death = death
-                self._set("dead")
+                await self._end_as(death)
+
+    async def _end_as(self, death: KernelDeath) -> None:
+        self.died_at = self._clock()
+        await self._end(death)
+        self.death = death
+        self._set("dead")
 
     async def _end(self, death: KernelDeath) -> None:
         """Take the present process away and tell the owner and the pages."""

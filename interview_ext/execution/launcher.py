@@ -231,7 +231,8 @@ class SandboxLauncher:
         except NoSuchKernel:
             raise EngineUnavailable(
                 f"The kernelspec {name} is not installed.",
-                hint="Install the package again; it brings the kernelspec.",
+                hint="The administrator has taken its sandbox profile out of the configuration, or "
+                "the package is not whole.",
             ) from None
         if metadata.get("kernel_provisioner", {}).get("provisioner_name") != PROVISIONER:
             raise EngineUnavailable(

@@ -26,10 +26,14 @@ class InputRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxStatus:
-    """The sandbox of a room, as its pages show it; `notice` says what people should know now."""
+    """The sandbox of a room, as its pages show it.
+
+    `notice` says what people should know now; `rests_at` when it ends unless it is used.
+    """
 
     state: str
     notice: str
+    rests_at: datetime | None
     profile: str
     isolation: str
     kernel_id: str | None
@@ -60,6 +64,7 @@ def run_body(run: Run) -> dict[str, Any]:
         "deadline_at": _time(run.deadline_at),
         "death": run.death,
         "output_digest": run.output_digest,
+        "network_reported": list(run.network_reported),
     }
 
 

@@ -26,7 +26,7 @@ from interview_ext.execution.recovery import REASON, append_note
 from interview_ext.execution.stopper import Stopper
 from interview_ext.execution.timelimit import Hold, TimeLimit
 from interview_ext.rooms.ids import Clock, now
-from interview_ext.rooms.model import EVERYONE, Room, Run, RunState
+from interview_ext.rooms.model import EVERYONE, Room, Run, RunState, Trust
 from interview_ext.rooms.ports import Bus, Recorder, room_topic
 
 log = logging.getLogger(__name__)
@@ -194,6 +194,27 @@ class RoomRunner:
         await self.kernel.thaw()
         self._time.go_on(Hold.PAUSED)
         await self._tell_time()
+
+    # -- rest (see rest.Restable)
+
+    @property
+    def last_used(self) -> datetime | None:
+        """See `rest.Restable`."""
+        if not self.kernel.running:
+            return None
+        return self._clock() if self._in_use else self.kernel.last_activity
+
+    async def rest(self, death: KernelDeath) -> None:
+        """See `rest.Restable`."""
+        await self.kernel.end(death, unless=lambda: self._in_use)
+
+    def rest_changed(self) -> None:
+        """See `rest.Restable`."""
+        self.kernel_changed()
+
+    @property
+    def _in_use(self) -> bool:
+        return bool(self._queue or self._intake.current or self.kernel.frozen)
 
     async def restart(self) -> None:
         """Replace the kernel process.
@@ -402,6 +423,15 @@ class RoomRunner:
             death=death,
         )
         await self._commit(item)
+        if item.run.network_reported:
+            await self._timeline.record(
+                self._room_id,
+                "run.network",
+                actor="server",
+                audience=item.audience,
+                payload={"run": item.run.id, "targets": ", ".join(item.run.network_reported)},
+                trust=Trust.REPORTED,
+            )
         await self._save(item, "run.ended")
         return state
 
@@ -477,7 +507,8 @@ class RoomRunner:
             kind,
             actor=run.by if kind == "run.accepted" else "server",
             audience=item.audience,
-            payload=body,
+            # The timeline holds what was reported apart from what was seen.
+            payload={name: value for name, value in body.items() if name != "network_reported"},
         )
         self._publish({"type": "run", "run": body})
 

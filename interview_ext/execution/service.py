@@ -32,6 +32,7 @@ from interview_ext.execution.ports import (
 )
 from interview_ext.execution.records import UNFINISHED, InputRequest, SandboxStatus
 from interview_ext.execution.recovery import end_unfinished
+from interview_ext.execution.rest import Rest
 from interview_ext.execution.runner import RoomRunner
 from interview_ext.execution.shown import Shown, source_shown
 from interview_ext.rooms.actor import Actor
@@ -74,6 +75,7 @@ class Executions:
         self._timeline = timeline
         self._clock = clock
         self._runners: dict[str, RoomRunner] = {}
+        self._rests: dict[str, Rest] = {}
         self._keeper = Keeper(store=store, timeline=timeline)
         self._engine: tuple[float, EngineState] | None = None
         self._started = asyncio.Event()
@@ -250,6 +252,12 @@ class Executions:
         await self._note(room, "sandbox.restart", actor, {})
         await self._runner(room).restart()
 
+    async def keep(self, actor: Actor) -> None:
+        """Have the room's sandbox go on although nothing runs in it."""
+        room = await self._rooms.check(actor, Action.RUN)
+        if room.id in self._rests:
+            self._rests[room.id].keep()
+
     async def answer(self, actor: Actor, run_id: str, value: str) -> None:
         """Answer the `input()` of the running cell.
 
@@ -288,6 +296,7 @@ class Executions:
             notice=ALL_TAKEN if kernel is not None and kernel.waiting else "",
             profile=room.profile,
             isolation=engine.isolation,
+            rests_at=None if room.id not in self._rests else self._rests[room.id].ends_at,
             kernel_id=None if kernel is None else kernel.id,
             limits=self._launcher.limits(room.profile),
             usage=None if kernel is None else await kernel.usage(),
@@ -398,6 +407,13 @@ class Executions:
             )
             runner.start()
             self._runners[room.id] = runner
+            self._rests[room.id] = rest = Rest(
+                runner,
+                idle_s=self._launcher.limits(room.profile)["idle_s"],
+                before=lambda: self._keeper.keep(room.id, runner.kernel),
+                clock=self._clock,
+            )
+            rest.start()
         return self._runners[room.id]
 
     async def _data_files(self, room_id: str) -> Mapping[str, bytes]:
@@ -407,6 +423,10 @@ class Executions:
         }
 
     async def _end(self, room_ids: list[str], reason: str) -> None:
+        for room_id in room_ids:
+            rest = self._rests.pop(room_id, None)
+            if rest is not None:
+                await rest.stop()
         runners = [self._runners.pop(room_id, None) for room_id in room_ids]
         ending = [asyncio.create_task(each.stop(reason)) for each in runners if each is not None]
         for task in ending:

@@ -238,6 +238,7 @@ class Run:
     `log_seq` is the document's log position at which the source was frozen;
     digests are SHA-256 in hexadecimal. `time_limit_s` is how long it may run, extensions
     included; `deadline_at` when that is over, None while nothing runs or its clock stands still.
+    `network_reported` is what it tried to reach in vain, as the kernel says, which may be wrong.
     """
 
     id: str
@@ -256,6 +257,7 @@ class Run:
     time_limit_s: float | None = None
     deadline_at: datetime | None = None
     death: str | None = None
+    network_reported: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -236,10 +236,10 @@ class Broker(Protocol):
         """Whether cells can run, and if not why; never raises."""
 
     def limits(self, profile: str) -> Limits:
-        """What a sandbox of that profile may use. Raises NotFound."""
+        """What a sandbox of that profile may use; of one that is not known, the defaults."""
 
     def pool_state(self, profile: str) -> PoolState | None:
-        """A profile's warm sandboxes, as last heard; None if nothing was. Raises NotFound."""
+        """A profile's warm sandboxes, as last heard; None if nothing was."""
 
     async def plan(self, schedule: Schedule) -> None:
         """Say what is planned, in place of what was said before, so that enough are warm then.
@@ -258,7 +258,8 @@ class Broker(Protocol):
         Parameters
         ----------
         run_limit:
-            Whether it ends when a cell runs longer than the profile's ``run_s``.
+            Whether it ends when a cell runs longer than the profile's ``run_s``, or nothing for
+            its ``idle_s``.
         on_wait:
             Called on the event loop when all are taken, and when the wait is over.
 

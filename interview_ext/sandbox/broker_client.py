@@ -259,11 +259,10 @@ class BrokerClient:
             return self._limits[profile]
         if profile in self._profiles:
             return self._profiles[profile].limits
-        raise NotFound(f"There is no sandbox profile named {profile!r}.")
+        return Limits()
 
     def pool_state(self, profile: str) -> PoolState | None:
         """See :class:`Broker`."""
-        self.limits(profile)
         return self._pools.get(profile)
 
     async def plan(self, schedule: Schedule) -> None:

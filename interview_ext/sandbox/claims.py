@@ -38,7 +38,7 @@ class Claim:
     owner:
         Which client of a broker has it; empty inside a server.
     run_limit:
-        Whether it ends when a cell runs longer than the profile allows.
+        Whether it ends when a cell runs, or nothing does, for longer than the profile allows.
     frozen:
         Whether it stands still now; what a file says of that is as old as the claim.
     """

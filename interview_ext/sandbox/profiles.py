@@ -46,7 +46,8 @@ class Limits:
         Longest time one cell may run. Two minutes: nobody watches a cell for longer in an
         interview without a word, and a host can extend it while it runs.
     idle_s:
-        Longest time without any message from a client.
+        Longest time without a run, after which the kernel ends and its memory is free: a room is
+        told before, and can keep it. Two hours: no interview is silent for so long.
     message_bytes:
         Largest message the kernel may send, e.g. one figure.
     output_bytes_per_s, output_burst_bytes:
@@ -73,7 +74,7 @@ class Limits:
     open_files: int = _limit(1024, 64, 65536, "descriptors")
     file_bytes: int = _limit(256 * MIB, 1 * MIB, 64 * GIB, "bytes")
     run_s: float = _limit(120, 1, 86400, "seconds")
-    idle_s: float = _limit(4 * 3600, 30, 7 * 86400, "seconds")
+    idle_s: float = _limit(2 * 3600, 10, 7 * 86400, "seconds")
     message_bytes: int = _limit(16 * MIB, 64 * 1024, 256 * MIB, "bytes")
     output_bytes_per_s: int = _limit(16 * MIB, 64 * 1024, GIB, "bytes/s")
     output_burst_bytes: int = _limit(64 * MIB, 64 * 1024, GIB, "bytes")

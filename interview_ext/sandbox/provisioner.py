@@ -54,8 +54,8 @@ class SandboxRequest:
         Called for each fresh sandbox: path below the work folder and content of what has to be
         there before the first cell, e.g. ``data/sales.csv``.
     run_limit:
-        Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox. The
-        interview server has a kinder way, with its own clock.
+        Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox, and so does
+        ``idle_s`` without a run. The interview server has kinder ways, with its own clocks.
     adopt:
         Name of a sandbox that has outlived the server's last process (`Broker.left`), which the
         kernel's first start takes instead of a fresh one; `DockerProvisioner.resume` then has to

@@ -34,7 +34,7 @@ class RunClock:
     Parameters
     ----------
     run_limit:
-        Whether runs have a limit here; if not, whoever asks for them sees to it.
+        Whether runs and rest have their limits here; if not, whoever asks for runs sees to both.
     """
 
     def __init__(self, limits: Limits, *, now: float, run_limit: bool = True) -> None:
@@ -79,7 +79,9 @@ class RunClock:
 
     def overdue(self, now: float) -> str:
         """The sentence that says which limit has been passed; empty if none."""
-        if self._run_limit and self._pending and now - self._since > self._limits.run_s:
+        if not self._run_limit:
+            return ""
+        if self._pending and now - self._since > self._limits.run_s:
             return f"A cell ran longer than {self._limits.run_s:g} s."
         if not self._pending and now - self._asked > self._limits.idle_s:
             return f"Nothing was run for {self._limits.idle_s:g} s."

@@ -170,11 +170,13 @@ class Sandboxes:
 
     def limits(self, profile: str) -> Limits:
         """See :class:`Broker`."""
-        return self.profile(profile).limits
+        known = self.profiles.get(profile)
+        return Limits() if known is None else known.limits
 
     def pool_state(self, profile: str) -> PoolState:
-        """See :class:`Broker`."""
-        self.profile(profile)
+        """See :class:`Broker`. Of a profile that is not known, a pool that never has any."""
+        if profile not in self.profiles:
+            return PoolState(warm=0, target=0, waiting=0, handed_out=0, cold_starts=0)
         return self._pools.state(profile)
 
     async def plan(self, schedule: Schedule, *, owner: str = "") -> None:

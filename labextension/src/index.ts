@@ -17,6 +17,8 @@ import { againPlugin } from './execution/againPlugin';
 import { executorPlugin } from './execution/executorPlugin';
 import { inputPlugin } from './execution/inputPlugin';
 import { kernelPlugin } from './execution/kernelPlugin';
+import { networkPlugin } from './execution/networkPlugin';
+import { restPlugin } from './execution/restPlugin';
 import { announcerPlugin } from './rooms/announcerPlugin';
 import { connectionPlugin } from './rooms/connectionPlugin';
 import { dashboardPlugin } from './rooms/dashboardPlugin';
@@ -46,6 +48,8 @@ export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
   inputPlugin,
   kernelPlugin,
   againPlugin,
+  networkPlugin,
+  restPlugin,
   shellPlugin,
   panelPlugin
 ];

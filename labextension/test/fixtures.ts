@@ -81,6 +81,24 @@ export function makeRun(changes: Partial<Run> = {}): Run {
     deadline_at: null,
     death: null,
     output_digest: null,
+    network_reported: [],
+    ...changes
+  };
+}
+
+export function makeSandbox(changes: Partial<Sandbox> = {}): Sandbox {
+  return {
+    state: 'ready',
+    notice: '',
+    rests_at: null,
+    profile: 'python',
+    isolation: 'container',
+    kernel_id: 'kernel_a',
+    limits: { cpus: 1, memory_bytes: 2 ** 30, pids: 64 },
+    usage: null,
+    death: null,
+    engine: { available: true, message: '', hint: '' },
+    pool: null,
     ...changes
   };
 }
@@ -193,5 +211,6 @@ export class RoomServer implements RoomApi {
   sandbox = (): Promise<Sandbox> => Promise.reject(new Error('no sandbox'));
   restartSandbox = (): Promise<void> => Promise.resolve();
   interruptSandbox = (): Promise<void> => Promise.resolve();
+  keepSandbox = (): Promise<Sandbox> => this.sandbox();
   copyUrl = (): string => '';
 }

@@ -1,5 +1,5 @@
 import { lostRun, runningRun } from '../src/rooms/runs';
-import { makeRun } from './fixtures';
+import { makeRun, makeSandbox } from './fixtures';
 
 const died = makeRun({
   id: 'run_1',
@@ -22,10 +22,25 @@ describe('runs', () => {
   });
 
   it('remembers where the kernel ended until something is run again', () => {
-    expect(lostRun([])).toBeNull();
-    expect(lostRun([died])).toBe(died);
-    expect(lostRun([makeRun({ ...later, state: 'cleared' }), died])).toBe(died);
-    expect(lostRun([died, later])).toBeNull();
-    expect(lostRun([later, died])).toBeNull();
+    const lost = { run: died, within: true };
+    expect(lostRun([], null)).toBeNull();
+    expect(lostRun([died], null)).toEqual(lost);
+    expect(lostRun([makeRun({ ...later, state: 'cleared' }), died], null)).toEqual(
+      lost
+    );
+    expect(lostRun([died, later], null)).toBeNull();
+    expect(lostRun([later, died], null)).toBeNull();
+  });
+
+  it('remembers how far a kernel had come that ended while nothing ran', () => {
+    const done = makeRun({ ...later, state: 'done' });
+    const sandbox = makeSandbox();
+    const dead = makeSandbox({
+      state: 'dead',
+      death: { reason: 'idle', detail: '', at: '2026-03-04T11:00:00Z' }
+    });
+    expect(lostRun([done], sandbox)).toBeNull();
+    expect(lostRun([done], dead)).toEqual({ run: done, within: false });
+    expect(lostRun([], dead)).toBeNull();
   });
 });

@@ -6,7 +6,7 @@ empty output wherever the network is closed.
 """
 
 
-def _start() -> None:
+def _show_figures() -> None:
     import glob
     import importlib.abc
     import importlib.machinery
@@ -50,5 +50,60 @@ def _start() -> None:
     sys.meta_path.insert(0, AltairRenderer())
 
 
-_start()
-del _start
+def _tell_of_network() -> None:
+    """There is no network, and whoever tries it anyway is told so beside the cell.
+
+    As far as these functions can tell, and nothing for anybody who wants to hide it. An audit hook
+    would see the same and could not be taken off, but makes every `id()` ten times as slow.
+    """
+    import contextlib
+    import functools
+    import os
+    import socket
+    from typing import Any
+
+    kernel = get_ipython().kernel  # type: ignore[name-defined]  # noqa: F821
+    me, told = os.getpid(), set[str]()
+
+    def tell(place: Any) -> None:
+        if not isinstance(place, tuple) or not place or os.getpid() != me:
+            return
+        host, port = place[0], place[1] if len(place) > 1 else None
+        host = host.decode("latin-1") if isinstance(host, bytes) else str(host or "")
+        if host in ("", "localhost", "::1", "0.0.0.0", "::") or host.startswith("127."):  # noqa: S104
+            return
+        target = f"{host}:{port}" if port else host
+        if target not in told:
+            told.add(target)
+            kernel.session.send(
+                kernel.iopub_socket,
+                "interview_network",
+                {"target": target},
+                parent=kernel.get_parent("shell"),
+                ident=b"interview_network",
+            )
+
+    def telling(function: Any, place: Any) -> Any:
+        @functools.wraps(function)
+        def wrapper(*arguments: Any, **named: Any) -> Any:
+            __tracebackhide__ = True
+            with contextlib.suppress(Exception):  # help must not stand in the way
+                tell(place(*arguments, **named))
+            return function(*arguments, **named)
+
+        return wrapper
+
+    for name in ("connect", "connect_ex"):
+        method = getattr(socket.socket, name)
+        setattr(socket.socket, name, telling(method, lambda _, address: address))
+    socket.socket.sendto = telling(  # type: ignore[method-assign]
+        socket.socket.sendto, lambda *arguments: arguments[-1]
+    )
+    socket.getaddrinfo = telling(socket.getaddrinfo, lambda host, port, *_, **__: (host, port))
+    socket.gethostbyname = telling(socket.gethostbyname, lambda host: (host,))
+    get_ipython().events.register("pre_run_cell", lambda *_: told.clear())  # type: ignore[name-defined]  # noqa: F821
+
+
+_show_figures()
+_tell_of_network()
+del _show_figures, _tell_of_network

@@ -79,6 +79,7 @@ class LocalLauncher:
         self.launched = 0
         self.kernels: list[LocalKernel] = []
         self.run_s = 120.0
+        self.idle_s = 7200.0
 
     def kernel_name(self, profile: str) -> str:
         return f"interview-{profile}"
@@ -87,7 +88,13 @@ class LocalLauncher:
         return Language(name="python", display_name="Python", info={"name": "python"})
 
     def limits(self, profile: str) -> Mapping[str, float]:
-        return {"cpus": 1.0, "memory_bytes": 1, "pids": 1, "run_s": self.run_s}
+        return {
+            "cpus": 1.0,
+            "memory_bytes": 1,
+            "pids": 1,
+            "run_s": self.run_s,
+            "idle_s": self.idle_s,
+        }
 
     async def engine(self) -> Engine:
         return self.state

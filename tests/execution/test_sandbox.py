@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import secrets
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from jupyter_client.kernelspec import KernelSpecManager
 from interview_ext.errors import EngineUnavailable, RoomNotLive
 from interview_ext.execution.launcher import SandboxLauncher
 from interview_ext.rooms.ids import digest
-from interview_ext.rooms.model import DataFile, RoomState
+from interview_ext.rooms.model import DataFile, RoomState, Trust
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandboxes import Sandboxes
 from tests.execution.conftest import MakeBench, make_bench
-from tests.execution.sandboxes import house
+from tests.execution.sandboxes import house, launcher
 from tests.execution.sockets import open_sockets
 
 MIB = 1024 * 1024
@@ -226,3 +227,77 @@ async def test_a_kernelspec_of_our_name_without_a_sandbox_is_not_used(tmp_path: 
                 on_wait=lambda _: None,
             )
     await sandboxes.stop()
+
+
+async def test_what_a_cell_tries_to_reach_in_vain_is_told_as_reported_by_the_kernel(
+    make_sandbox_bench: MakeBench,
+) -> None:
+    bench = await make_sandbox_bench()
+    bench.notebook(
+        a="""
+import asyncio, socket, threading, urllib.request
+def quietly(work):
+    try: work()
+    except Exception: pass
+for _ in range(2):
+    quietly(lambda: urllib.request.urlopen("https://data.example.org/x.csv", timeout=1))
+quietly(lambda: socket.create_connection(("192.0.2.1", 8080), timeout=1))
+thread = threading.Thread(target=quietly, args=[lambda: socket.getaddrinfo("late.example.org", 80)])
+thread.start(); thread.join()
+quietly(lambda: socket.create_connection(("127.0.0.1", 9), timeout=1))
+quietly(lambda: socket.create_connection(("localhost", 9), timeout=1))
+print("on")
+""",
+        b="print('nothing of the kind')",
+        c="import urllib.request; urllib.request.urlopen('http://data.example.org', timeout=1)",
+    )
+    record = await bench.run("a")
+    assert record["state"] == "done"
+    assert bench.text("a") == "on\n"
+    assert record["network_reported"] == [
+        "data.example.org:443",
+        "192.0.2.1:8080",
+        "late.example.org:80",
+    ]
+    early = await bench.message(lambda m: m["type"] == "run" and m["run"]["network_reported"])
+    assert early["run"]["state"] == "running", "it is said while the cell still waits"
+    events = await bench.store.list_events(bench.room.id)
+    (noted,) = [event for event in events if event.kind == "run.network"]
+    assert noted.trust is Trust.REPORTED
+    assert noted.payload is not None
+    assert noted.payload["targets"].startswith("data.example.org:443, ")
+    assert (await bench.run("b"))["network_reported"] == []
+    again = await bench.run("c")
+    assert (again["state"], again["network_reported"]) == ("error", ["data.example.org:80"])
+
+
+async def test_what_was_written_is_kept_when_an_unused_sandbox_ends(
+    make_sandbox_bench: MakeBench,
+) -> None:
+    bench = await make_sandbox_bench(idle_s=10)
+    bench.notebook(a="open('made.txt', 'w').write('kept')")
+    assert (await bench.run("a"))["state"] == "done"
+    ended = await bench.message(lambda m: m["type"] == "sandbox" and m["state"] == "dead")
+    assert ended["death"] == {"reason": "idle", "detail": "Nothing was run for 10 s."}
+    (kept,) = await bench.store.list_kept_files(bench.room.id)
+    assert kept.path == "made.txt"
+    assert await bench.store.read_content(kept.digest) == b"kept"
+
+
+async def test_a_room_whose_profile_is_no_longer_configured_says_so_and_works_otherwise(
+    sandbox_image: None, tmp_path: Path
+) -> None:
+    sandboxes = Sandboxes(server_id=f"test-{secrets.token_hex(6)}", pool_size=0)
+    start = launcher(sandboxes, {"python": PYTHON})
+    await sandboxes.start()
+    try:
+        async with asynccontextmanager(make_bench)(tmp_path, start, "gone") as bench:
+            bench.notebook(a="1", b="2")
+            record = await bench.run("a")
+            assert record["state"] == "error"
+            assert "interview-gone is not installed" in bench.outputs("a")[0]["evalue"]
+            assert "taken its sandbox profile out" in bench.outputs("a")[0]["traceback"][-1]
+            status = await bench.executions.sandbox(bench.host)
+            assert (status.state, status.profile) == ("off", "gone")
+    finally:
+        await sandboxes.stop()

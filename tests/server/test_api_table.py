@@ -131,6 +131,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/sandbox"): Row(**SANDBOX),
     ("POST", "/rooms/{room}/sandbox/restart"): run(),
     ("POST", "/rooms/{room}/sandbox/interrupt"): run(),
+    ("POST", "/rooms/{room}/sandbox/keep"): run(),
     ("GET", "/rooms/{room}/files"): Row(**FILES),
     ("GET", "/rooms/{room}/files/{path}"): Row(**FILES, ids={"path": "no/such.csv"}),
     ("GET", "/rooms/{room}/timeline"): Row(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +48,16 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(sandbox_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("demo")
+    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+@contextmanager
+def running_demo(folder: Path, **traits: object) -> Iterator[Demo]:
+    """A demo server; `traits` of the extension differ from the default."""
+    config = folder / "config"
+    config.mkdir()
+    (config / "jupyter_server_config.json").write_text(json.dumps({"InterviewApp": traits}))
     command = [
         sys.executable,
         "-m",
@@ -56,7 +67,8 @@ def demo(sandbox_image: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "--json",
         f"--dir={folder}",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": str(config)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()

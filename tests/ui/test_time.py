@@ -70,3 +70,33 @@ def test_a_countdown_a_pause_and_a_death(demo: Demo, new_page: Callable[..., Pag
     page.keyboard.press("Shift+Enter")
     for person in (page, host):
         expect(outputs(person, 1)).to_contain_text("x is 1")
+
+
+def test_a_cell_that_looks_for_the_network_is_told_that_there_is_none(
+    demo: Demo, new_page: Callable[..., Page]
+) -> None:
+    title = "No network"
+    dashboard = open_dashboard(new_page(), demo)
+    create_interview(dashboard, title)
+    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
+    host = admit_and_start(dashboard, title, "Ada")
+    expect(code_cell(page, 0)).to_be_focused()
+    replace_source(page, "import socket; socket.getaddrinfo('data.example.org', 443)")
+    page.keyboard.press("Shift+Enter")
+    note = ".jp-CodeCell .jp-Interview-NetworkNote"
+    for person in (page, host):
+        expect(person.locator(note)).to_have_text(
+            "This cell tried to reach data.example.org:443. There is no network in here. "
+            "(reported by the kernel)"
+        )
+    page.reload()
+    expect(page.locator(note)).to_be_visible()
+    code_cell(page, 0).click()
+    replace_source(page, "print('no more')")
+    page.keyboard.press("Shift+Enter")
+    for person in (page, host):
+        expect(outputs(person, 0)).to_contain_text("no more")
+        expect(person.locator(note)).to_have_count(0)
+    host.get_by_text("What was recorded").click()
+    expect(host.get_by_text("A cell tried to reach data.example.org:443")).to_be_visible()
+    expect(host.get_by_text("(reported by a browser or a program)")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The room's sandbox: its state, restart, interrupt."""
+"""The room's sandbox: its state, restart, interrupt, keep."""
 
 from __future__ import annotations
 
@@ -26,4 +26,12 @@ class InterruptHandler(ApiHandler):
 
     async def post(self, room: str) -> None:  # noqa: ARG002
         await self.services.executions.interrupt(self.actor)
+        self.answer(await views.sandbox(self.services, self.actor))
+
+
+class KeepHandler(ApiHandler):
+    """``/rooms/{room}/sandbox/keep``"""
+
+    async def post(self, room: str) -> None:  # noqa: ARG002
+        await self.services.executions.keep(self.actor)
         self.answer(await views.sandbox(self.services, self.actor))

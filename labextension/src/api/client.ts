@@ -156,6 +156,10 @@ export class Client {
     await this._send(`rooms/${id}/sandbox/interrupt`, { method: 'POST' });
   }
 
+  keepSandbox(id: string): Promise<Sandbox> {
+    return this._send(`rooms/${id}/sandbox/keep`, { method: 'POST' });
+  }
+
   async timeline(id: string, after = 0): Promise<TimelineEvent[]> {
     return (
       await this._send<{ events: TimelineEvent[] }>(

@@ -435,6 +435,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/sandbox/keep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have it go on although nothing runs in it */
+        post: operations["keepSandbox"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/sandbox/restart": {
         parameters: {
             query?: never;
@@ -1224,6 +1241,8 @@ export interface components {
             execution_count: number | null;
             id: string;
             log_seq: number;
+            /** @description What it tried to reach in vain, as its kernel reported: help, and no evidence. */
+            network_reported: string[];
             output_digest: string | null;
             source_digest: string;
             started_at: string | null;
@@ -1272,6 +1291,8 @@ export interface components {
             /** @description For those who manage the room. */
             pool: components["schemas"]["SandboxPool"] | null;
             profile: string;
+            /** @description When it ends because nobody uses it; null unless that is near. */
+            rests_at: string | null;
             /** @enum {string} */
             state: "off" | "starting" | "ready" | "busy" | "dead";
             usage: components["schemas"]["SandboxUsage"] | null;
@@ -2223,6 +2244,30 @@ export interface operations {
         responses: {
             /** @description Accepted */
             202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sandbox"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    keepSandbox: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

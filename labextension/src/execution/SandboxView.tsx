@@ -7,11 +7,12 @@ import * as React from 'react';
 import type { Sandbox } from '../api/types';
 import { clock } from '../rooms/countdown';
 import type { RoomModel } from '../rooms/model';
-import { lostRun, runningRun } from '../rooms/runs';
+import { runningRun } from '../rooms/runs';
 import { megabytes, timeOfDay } from '../rooms/words';
 import { useAction, useNow } from '../ui/hooks';
 import { Button, Problem, Section } from '../ui/parts';
 import { isolationText, surroundings } from './isolation';
+import { restText } from './rest';
 
 /** Seconds that a host gives a running cell at a press. */
 const MORE_S = 120;
@@ -63,6 +64,21 @@ export function SandboxView(props: Props): React.ReactElement | null {
           {sandbox.notice}
         </p>
       )}
+      {sandbox.rests_at !== null && (
+        <div className="jp-Interview-Sandbox-rest">
+          <span>{restText(sandbox.rests_at, trans)}</span>
+          {model.may('run') && (
+            <Button
+              disabled={busy}
+              onClick={() => {
+                act(() => model.keepKernel());
+              }}
+            >
+              {trans.__('Keep it')}
+            </Button>
+          )}
+        </div>
+      )}
       {!sandbox.engine.available && (
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
@@ -78,7 +94,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
           )}
         </p>
       )}
-      {model.may('run') && lostRun(model.runs) !== null && (
+      {model.may('run') && model.lost !== null && (
         <div className="jp-Interview-Buttons">
           <Button
             kind="accept"
@@ -87,7 +103,9 @@ export function SandboxView(props: Props): React.ReactElement | null {
               act(runAbove);
             }}
           >
-            {trans.__('Run the cells above again')}
+            {model.lost.within
+              ? trans.__('Run the cells above again')
+              : trans.__('Run the cells again')}
           </Button>
         </div>
       )}

@@ -5,7 +5,6 @@ import { Notification } from '@jupyterlab/apputils';
 import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { ITranslator } from '@jupyterlab/translation';
 
-import { lostRun } from '../rooms/runs';
 import { IAnnouncer, IRoom } from '../tokens';
 
 /** Runs all cells above the one in which the kernel ended. */
@@ -26,16 +25,18 @@ export const againPlugin: JupyterFrontEndPlugin<void> = {
     const trans = translator.load('jupyter_interview_rooms');
     commands.addCommand(RUN_ABOVE, {
       label: trans.__('Run the Cells Above Again'),
-      isEnabled: () => room.may('run') && lostRun(room.runs) !== null,
+      isEnabled: () => room.may('run') && room.lost !== null,
       execute: async () => {
-        const cellId = lostRun(room.runs)?.cell_id;
+        const { lost } = room;
+        const cellId = lost?.run.cell_id;
         const panel = notebooks.find(({ content }) =>
           content.widgets.some(cell => cell.model.id === cellId)
         );
         if (panel) {
           const { content, sessionContext } = panel;
-          const end = content.widgets.findIndex(cell => cell.model.id === cellId);
-          const above = content.widgets.slice(0, end);
+          const last = content.widgets.findIndex(cell => cell.model.id === cellId);
+          // What ended the kernel is for the person to decide about.
+          const above = content.widgets.slice(0, lost?.within ? last : last + 1);
           await NotebookActions.runCells(content, above, sessionContext);
         }
       }

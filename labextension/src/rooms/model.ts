@@ -21,7 +21,8 @@ import type {
   Waiting
 } from '../api/types';
 import { WARNING_MS } from './countdown';
-import { ENDED_RUNS } from './runs';
+import type { Lost } from './runs';
+import { ENDED_RUNS, lostRun } from './runs';
 
 /** Timeline entries kept in the page. */
 const MAX_EVENTS = 1000;
@@ -48,6 +49,7 @@ export interface RoomApi {
   sandbox(id: string): Promise<Sandbox>;
   restartSandbox(id: string): Promise<void>;
   interruptSandbox(id: string): Promise<void>;
+  keepSandbox(id: string): Promise<Sandbox>;
   copyUrl(id: string, documentId: string): string;
 }
 
@@ -188,6 +190,11 @@ export class RoomModel implements IDisposable {
     return [...this._runs.values()];
   }
 
+  /** How far the kernel had come that is gone; null if none is, or something was run since. */
+  get lost(): Lost | null {
+    return lostRun(this.runs, this._sandbox);
+  }
+
   /** The last run of a cell. */
   run(cellId: string): Run | null {
     return this._runs.get(cellId) ?? null;
@@ -253,6 +260,12 @@ export class RoomModel implements IDisposable {
 
   interruptKernel(): Promise<void> {
     return this._api.interruptSandbox(this.id);
+  }
+
+  /** Have the kernel go on although nothing runs in it. */
+  async keepKernel(): Promise<void> {
+    this._sandbox = await this._api.keepSandbox(this.id);
+    this._changed.emit();
   }
 
   /** Give a running cell more time. */

@@ -1,6 +1,6 @@
 /** What the states of a run mean. */
 
-import type { Run, RunState } from '../api/types';
+import type { Run, RunState, Sandbox } from '../api/types';
 
 /** States in which a run is over. */
 export const ENDED_RUNS: ReadonlySet<RunState> = new Set<RunState>([
@@ -16,8 +16,15 @@ export function runningRun(runs: readonly Run[]): Run | null {
   return runs.find(run => run.state === 'running') ?? null;
 }
 
-/** The run in which the kernel ended, unless something was run since. */
-export function lostRun(runs: readonly Run[]): Run | null {
+/** How far a kernel that is gone had come. */
+export interface Lost {
+  run: Run;
+  /** Whether it ended in that run; else after it. */
+  within: boolean;
+}
+
+/** The last run before the kernel ended, unless something was run since. */
+export function lostRun(runs: readonly Run[], sandbox: Sandbox | null): Lost | null {
   const last = runs
     .filter(run => run.state !== 'cleared')
     .reduce<Run | null>(
@@ -25,5 +32,9 @@ export function lostRun(runs: readonly Run[]): Run | null {
         newest === null || newest.accepted_at < run.accepted_at ? run : newest,
       null
     );
-  return last?.state === 'died' ? last : null;
+  if (last?.state === 'died') {
+    return { run: last, within: true };
+  }
+  const gone = sandbox?.state === 'dead' && sandbox.death !== null;
+  return gone && last !== null ? { run: last, within: false } : null;
 }

@@ -110,6 +110,8 @@ export function eventText(
       return trans.__('A cell ended: %1', field('state'));
     case 'run.extended':
       return trans.__('%1 gave a cell %2 s more', who, field('seconds'));
+    case 'run.network':
+      return trans.__('A cell tried to reach %1', field('targets'));
     case 'sandbox.ended':
       return trans.__('The kernel ended: %1', field('reason'));
     case 'files.kept':
