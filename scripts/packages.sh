@@ -11,6 +11,9 @@ if ! command -v nginx >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-ge
     "$(dirname -- "$0")/unpack-nginx.sh"
 fi
 
+"$(dirname -- "$0")/stock-tests.sh" ||
+    echo "packages: the tests of jupyter-server-ydoc could not be fetched from PyPI" >&2
+
 missing=''
 for pair in $needed; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
