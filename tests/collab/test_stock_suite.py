@@ -43,8 +43,8 @@ RUN = {
 }
 LEFT_OUT = {
     "test_dirty": (
-        "What is saved is told by “durable” on the events socket, for each keystroke. A mark in the "
-        "document itself would be one more update in every log."
+        "What is saved is told by “durable” on the events socket, for each keystroke. A mark in "
+        "the document itself would be one more update in every log."
     ),
     "test_fork_handler": "A door has no forks: a private branch will be a thing of the room.",
     "test_notebook_reconnect_sends_conflict_when_cell_structure_changes_between_restarts": (
