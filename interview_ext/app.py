@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from tornado.web import Application
 from traitlets import Dict, Enum, Int, List, TraitError, Unicode, default, validate
 
+from interview_ext.api.datasets import RoomDatasets
 from interview_ext.api.handlers.metrics import METRICS_PATH, MetricsHandler
 from interview_ext.api.metrics import MeasuredLog, Metrics
 from interview_ext.api.operations import Where
@@ -48,6 +49,7 @@ from interview_ext.sandbox.broker import MAX_PLANNED, Broker, Schedule
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
+from interview_ext.sandbox.datasets import DatasetFolder
 from interview_ext.sandbox.engines import CELLS_RUN_IN, DOCKER, ENGINES, engine_of, profiles_for
 from interview_ext.sandbox.metrics import SandboxMetrics
 from interview_ext.sandbox.profile_settings import (
@@ -87,6 +89,20 @@ class InterviewApp(ExtensionApp):
         help="""Folder into which each room's documents are written as files, in a folder for
         each room. Empty: ``interviews`` in the server's root folder. The files are copies:
         they are never read back.""",
+    ).tag(config=True)
+
+    datasets_dir = Unicode(
+        help="""Folder for data files above 16 MiB: each content once, however many rooms have it,
+        mounted read-only by their sandboxes. It belongs to one server at a time; cells can read
+        its path. Empty: beside `store_path`, named after it.""",
+    ).tag(config=True)
+
+    datasets_bytes = Int(
+        100 * GIB,
+        min=0,
+        max=1024 * 1024 * GIB,
+        help="""What all data files above 16 MiB may have together, in bytes (0 to 1 PiB); equal
+        contents count once.""",
     ).tag(config=True)
 
     host_name = Unicode(
@@ -215,7 +231,13 @@ class InterviewApp(ExtensionApp):
     def _default_host_name(self) -> str:
         return getpass.getuser().capitalize()
 
-    @validate("store_path", "export_dir", "sandbox_broker_token_file", "sandbox_broker_ca_file")
+    @validate(
+        "store_path",
+        "export_dir",
+        "datasets_dir",
+        "sandbox_broker_token_file",
+        "sandbox_broker_ca_file",
+    )
     def _absolute_path(self, proposal: Any) -> str:
         path: str = proposal["value"]
         return str(Path(path).expanduser().absolute()) if path else path
@@ -343,7 +365,13 @@ class House:
         self.documents = Documents(update_log=update_log, bus=self.bus, exporter=self.exporter)
         self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
         profiles = app.profiles
-        self.sandboxes = broker_of(app, SandboxMetrics(registry))
+        folder = datasets_of(app)
+        self.sandboxes = broker_of(app, SandboxMetrics(registry), folder)
+        self.datasets: RoomDatasets | None = None
+        if folder is not None:
+            self.datasets = RoomDatasets(
+                folder, named=self.store.named_datasets, dropped=self.sandboxes.drop
+            )
         self.executions = Executions(
             rooms=self.rooms,
             documents=self.documents,
@@ -378,6 +406,7 @@ class House:
             executions=self.executions,
             pool=self.sandboxes.pool_state,
             links=self.links,
+            datasets=self.datasets,
             host_name=app.host_name,
             profiles=profiles,
         )
@@ -418,6 +447,8 @@ class House:
         await self.bus.start()
         self._unfollow = self.bus.subscribe(ROOMS_TOPIC, self._on_step)
         await self.documents.start()
+        if self.datasets is not None:
+            await self.datasets.start()
         await self.sandboxes.start()
         await self.executions.start()
         await self.rooms.start()
@@ -436,6 +467,8 @@ class House:
         await self.kernel_desk.stop()
         await self.executions.stop()
         await self.sandboxes.stop()
+        if self.datasets is not None:
+            await self.datasets.stop()
         await self.documents.stop()
         await self.exporter.stop()
         await self.desk.stop()
@@ -462,6 +495,8 @@ class House:
                 await self.executions.keep_files(room_id)
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
+            if state == DELETED and self.datasets is not None:
+                await self.datasets.sweep()
 
     async def _tell_plans(self) -> None:
         """Tell whoever keeps sandboxes warm what is planned, again and again."""
@@ -501,7 +536,21 @@ class House:
         return found
 
 
-def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broker:
+def datasets_of(app: InterviewApp) -> DatasetFolder | None:
+    """Return where large data files go; None if cells run where they cannot be mounted."""
+    if app.sandbox_engine != DOCKER:
+        return None
+    store_path = Path(app.store_path)
+    beside = store_path.with_name(f"{store_path.name}.datasets")
+    folder = Path(app.datasets_dir) if app.datasets_dir else beside
+    return DatasetFolder(folder, max_bytes=app.datasets_bytes)
+
+
+def broker_of(
+    app: InterviewApp,
+    metrics: SandboxMetrics | None = None,
+    datasets: DatasetFolder | None = None,
+) -> Broker:
     """Return what rooms get their sandboxes from: this process, or the broker that is set.
 
     Raises
@@ -529,15 +578,20 @@ def broker_of(app: InterviewApp, metrics: SandboxMetrics | None = None) -> Broke
             token_file=Path(app.sandbox_broker_token_file),
             ca_file=Path(ca_file) if ca_file else None,
         )
-        return BrokerClient(http, server_id=server_id, profiles=app.profiles)
+        return BrokerClient(http, server_id=server_id, profiles=app.profiles, datasets=datasets)
     return Sandboxes(
         server_id=server_id,
-        engine=engine_of(app.sandbox_engine, runtime=app.sandbox_runtime),
+        engine=engine_of(
+            app.sandbox_engine,
+            runtime=app.sandbox_runtime,
+            datasets=datasets.shared if datasets else None,
+        ),
         profiles=app.profiles,
         pool_size=app.sandbox_pool_size,
         pool_bytes=app.sandbox_pool_memory_bytes,
         warm=app.sandbox_warm_profiles,
         max_sandboxes=app.max_sandboxes,
         claims=claims,
+        datasets=datasets,
         metrics=metrics,
     )

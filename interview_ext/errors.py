@@ -20,6 +20,7 @@
     ├── SandboxError                500  the sandbox failed in a way nobody could foresee
     │   ├── EngineUnavailable       503  no container engine answers
     │   ├── ImageMissing            503  the profile's image has not been built
+    │   ├── DatasetMissing          503  a room's large data file is not where sandboxes find it
     │   ├── SandboxExhausted        503  every place is taken
     │   ├── SandboxGone             409  the container has ended; `reason` says why
     │   └── SandboxProtocolError    502  the container sent what no shim of ours sends
@@ -176,6 +177,16 @@ class ImageMissing(SandboxError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     close_code = 1013
     default_hint = "Build the sandbox image on the server: `make images`."
+
+
+class DatasetMissing(SandboxError):
+    code = "dataset_missing"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    close_code = 1013
+    default_hint = (
+        "Make the interview again with that file, or let the administrator bring back the folder "
+        "that InterviewApp.datasets_dir names."
+    )
 
 
 class SandboxExhausted(SandboxError):

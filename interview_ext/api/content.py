@@ -1,7 +1,8 @@
 """The host's own notebook and data files as the content of a new room.
 
 They are read once, through the contents manager of the host's own server, outside of
-any door: with that login's rights, wherever that manager keeps its files.
+any door: with that login's rights, wherever that manager keeps its files. Only a data file that
+is too large to be held in memory is read from the disk, when the manager has found it there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
@@ -18,14 +19,20 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents.manager import ContentsManager
 from tornado.web import HTTPError
 
+from interview_ext.api.datasets import Add
+from interview_ext.api.local_files import local_root, open_file, size_of
 from interview_ext.errors import BadRequest, TooLarge
+from interview_ext.sandbox.datasets import StoredDataset
 from interview_ext.sandbox.profiles import Profile
 from interview_ext.sandbox.specs import kernel_name
 
 MIB = 1024 * 1024
 MAX_NOTEBOOK_BYTES = 4 * MIB
 MAX_DATA_BYTES = 48 * MIB
-"""All data files of a room together; a sandbox takes 64 MiB of files by default."""
+"""All data files of a room together that are put into its sandbox, which takes 64 MiB of files
+by default."""
+DATASET_BYTES = 16 * MIB
+"""A larger one becomes a data set where it can: stored once, and mounted instead of put."""
 
 
 async def own_notebook(contents: ContentsManager, path: str, profile: Profile) -> dict[str, Any]:
@@ -40,36 +47,79 @@ async def own_notebook(contents: ContentsManager, path: str, profile: Profile) -
         There is no notebook there.
     TooLarge
     """
-    await _sized(contents, path, MAX_NOTEBOOK_BYTES, "A notebook")
+    if await _size(contents, path) > MAX_NOTEBOOK_BYTES:
+        raise _too_large("A notebook", MAX_NOTEBOOK_BYTES)
     model = await _get(contents, path, type="notebook")
     return await asyncio.to_thread(fresh_notebook, model["content"], path, profile)
 
 
-async def own_data(contents: ContentsManager, paths: Sequence[str]) -> dict[str, bytes]:
+async def own_data(
+    contents: ContentsManager, paths: Sequence[str], add: Add | None = None
+) -> dict[str, bytes | StoredDataset]:
     """Return the files at `paths` by their names, which must differ.
+
+    Parameters
+    ----------
+    add:
+        Takes those above `DATASET_BYTES`; None if sandboxes cannot be given any.
 
     Raises
     ------
-    BadRequest, TooLarge
+    BadRequest, TooLarge, Conflict, StoreUnavailable
     """
-    found: dict[str, bytes] = {}
+    found: dict[str, bytes | StoredDataset] = {}
     left = MAX_DATA_BYTES
+    root = local_root(contents)
     for path in paths:
         name = PurePosixPath(path).name
         if name in found:
             raise BadRequest(
                 f"Two data files are named {name!r}.", hint="Rename one of them, then try again."
             )
-        await _sized(contents, path, left, "A room's data files together")
-        model = await _get(contents, path, type="file", format="base64")
-        try:
-            found[name] = await asyncio.to_thread(base64.b64decode, model["content"])
-        except (binascii.Error, TypeError, ValueError) as error:
-            raise BadRequest(f"The file {path!r} could not be read.") from error
-        left -= len(found[name])
+        size = await _size(contents, path)
+        if root is not None:
+            size = max(size, await asyncio.to_thread(size_of, root, path))
+        if add is not None and root is not None and size > DATASET_BYTES:
+            found[name] = await _stored(root, path, add)
+            continue
+        if size <= left:
+            found[name] = content = await _content(contents, path)
+            size = len(content)
+        left -= size
         if left < 0:
-            raise _too_large("A room's data files together", MAX_DATA_BYTES)
+            raise _too_large(
+                "A room's data files together", MAX_DATA_BYTES, hint=_way_out(add, root)
+            )
     return found
+
+
+def _way_out(add: Add | None, root: Path | None) -> str:
+    """What a host can do whose data files are too large together."""
+    if add is None:
+        return (
+            "Larger files need sandboxes that are containers, which this server does not use "
+            "(InterviewApp.sandbox_engine)."
+        )
+    if root is None:
+        return (
+            f"Files above {DATASET_BYTES // MIB} MiB may be larger, but only where they stand on "
+            "the server's own disk; these are kept elsewhere."
+        )
+    return f"Files above {DATASET_BYTES // MIB} MiB do not count: they are stored apart."
+
+
+async def _stored(root: Path, path: str, add: Add) -> StoredDataset:
+    file, size = await asyncio.to_thread(open_file, root, path)
+    with file:
+        return await add(file, size)
+
+
+async def _content(contents: ContentsManager, path: str) -> bytes:
+    model = await _get(contents, path, type="file", format="base64")
+    try:
+        return await asyncio.to_thread(base64.b64decode, model["content"])
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BadRequest(f"The file {path!r} could not be read.") from error
 
 
 def fresh_notebook(content: Any, path: str, profile: Profile) -> dict[str, Any]:
@@ -112,16 +162,15 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-async def _sized(contents: ContentsManager, path: str, limit: int, what: str) -> None:
+async def _size(contents: ContentsManager, path: str) -> int:
     model = await _get(contents, path, content=False)
     if model.get("type") == "directory":
         raise BadRequest(f"{path!r} is a folder.", hint="Name its files one by one.")
-    if (model.get("size") or 0) > limit:
-        raise _too_large(what, limit)
+    return model.get("size") or 0
 
 
-def _too_large(what: str, limit: int) -> TooLarge:
-    return TooLarge(f"{what} may have at most {limit // MIB} MiB.")
+def _too_large(what: str, limit: int, *, hint: str = "") -> TooLarge:
+    return TooLarge(f"{what} may have at most {limit // MIB} MiB.", hint=hint)
 
 
 async def _get(contents: ContentsManager, path: str, **wanted: Any) -> dict[str, Any]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 from jupyter_server.services.contents.manager import ContentsManager
 
 from interview_ext.api import schemas
 from interview_ext.api.content import fresh_notebook, own_data, own_notebook
+from interview_ext.api.datasets import Add
 from interview_ext.api.services import Services
 from interview_ext.api.templates import BLANK, RoomContent
 from interview_ext.errors import BadRequest
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile, Policy, Room
 from interview_ext.rooms.service import RoomPlan, RoomSpec
+from interview_ext.sandbox.datasets import StoredDataset
 from interview_ext.sandbox.profiles import Profile
+
+T = TypeVar("T")
 
 _NOTES = "# Notes\n\nOnly interviewers see this.\n"
 
@@ -35,8 +40,8 @@ async def create_room(
 
     Raises
     ------
-    BadRequest, TooLarge
-        A template, notebook or data file cannot be had.
+    BadRequest, TooLarge, Conflict, StoreUnavailable
+        A template, notebook or data file cannot be had, or not be stored.
     """
     if idempotency_key is not None:
         before = await services.rooms.find_created(owner, idempotency_key)
@@ -47,19 +52,23 @@ async def create_room(
         raise BadRequest(
             f"There is no sandbox profile {wanted.profile!r}.", hint=f"Known: {known}."
         )
-    content = await _content(services, wanted, contents, services.profiles[wanted.profile])
-    spec = RoomSpec(
-        title=wanted.title,
-        host_name=wanted.host_name or display_name or services.host_name,
-        starts_at=wanted.starts_at,
-        duration_s=wanted.duration_s,
-        brief=content.brief if wanted.brief is None else wanted.brief,
-        profile=wanted.profile,
-        policy=Policy(**wanted.policy.model_dump()) if wanted.policy else Policy(),
-    )
-    return await make_room(
-        services, services.rooms.plan(spec, owner=owner), content, idempotency_key=idempotency_key
-    )
+    async with _adding(services) as add:
+        content = await _content(services, wanted, contents, services.profiles[wanted.profile], add)
+        spec = RoomSpec(
+            title=wanted.title,
+            host_name=wanted.host_name or display_name or services.host_name,
+            starts_at=wanted.starts_at,
+            duration_s=wanted.duration_s,
+            brief=content.brief if wanted.brief is None else wanted.brief,
+            profile=wanted.profile,
+            policy=Policy(**wanted.policy.model_dump()) if wanted.policy else Policy(),
+        )
+        plan = services.rooms.plan(spec, owner=owner)
+        return await make_room(services, plan, content, idempotency_key=idempotency_key)
+
+
+def _adding(services: Services) -> AbstractAsyncContextManager[Add | None]:
+    return nullcontext() if services.datasets is None else services.datasets.adding()
 
 
 async def make_room(
@@ -78,8 +87,20 @@ async def make_room(
     return room
 
 
-async def _store_data(services: Services, room_id: str, data: Mapping[str, bytes]) -> None:
+async def _store_data(
+    services: Services, room_id: str, data: Mapping[str, bytes | StoredDataset]
+) -> None:
     for name, content in data.items():
+        if isinstance(content, StoredDataset):
+            file = DataFile(
+                room_id=room_id,
+                path=name,
+                size=content.size,
+                digest=content.digest,
+                dataset=True,
+            )
+            await services.store.put_dataset(file)
+            continue
         file = DataFile(
             room_id=room_id,
             path=name,
@@ -90,7 +111,11 @@ async def _store_data(services: Services, room_id: str, data: Mapping[str, bytes
 
 
 async def _content(
-    services: Services, wanted: schemas.NewRoom, contents: ContentsManager, profile: Profile
+    services: Services,
+    wanted: schemas.NewRoom,
+    contents: ContentsManager,
+    profile: Profile,
+    add: Add | None,
 ) -> RoomContent:
     if wanted.notebook_path is not None:
         notebook = await own_notebook(contents, wanted.notebook_path, profile)
@@ -100,7 +125,8 @@ async def _content(
         loaded = await asyncio.to_thread(services.templates.load, template)
         _check_language(loaded, template, profile)
         content = replace(loaded, notebook=fresh_notebook(loaded.notebook, template, profile))
-    return replace(content, data=_joined(content.data, await own_data(contents, wanted.data_paths)))
+    own = await own_data(contents, wanted.data_paths, add)
+    return replace(content, data=_joined(content.data, own))
 
 
 def _check_language(content: RoomContent, template: str, profile: Profile) -> None:
@@ -113,7 +139,7 @@ def _check_language(content: RoomContent, template: str, profile: Profile) -> No
         )
 
 
-def _joined(first: Mapping[str, bytes], second: Mapping[str, Any]) -> dict[str, bytes]:
+def _joined(first: Mapping[str, T], second: Mapping[str, T]) -> dict[str, T]:
     twice = sorted(first.keys() & second.keys())
     if twice:
         raise BadRequest(f"The template has a data file named {twice[0]!r} already.")

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from tornado.httputil import HTTPServerRequest
 
+from interview_ext.api.datasets import RoomDatasets
 from interview_ext.api.templates import TemplateLibrary
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
@@ -146,6 +147,8 @@ class Services:
     pool: Callable[[str], PoolState | None]
     """Tells the warm sandboxes of a profile, if anything is known of them."""
     links: Links
+    datasets: RoomDatasets | None = None
+    """Where large data files go; None if cells run where they cannot be given."""
     host_name: str = "Host"
     """What a host is called who neither says so nor has a login that does."""
     profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES)

@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from interview_ext.errors import BadRequest
+from interview_ext.sandbox.datasets import StoredDataset
 
 BLANK = "blank"
 
@@ -25,12 +26,14 @@ class RoomContent:
 
     Attributes
     ----------
+    data:
+        Contents; of a large file what it is stored as.
     language:
         What the notebook's cells are written in; None if that is not known, or there are none.
     """
 
     notebook: dict[str, Any]
-    data: Mapping[str, bytes] = field(default_factory=dict)
+    data: Mapping[str, bytes | StoredDataset] = field(default_factory=dict)
     brief: str = ""
     language: str | None = None
 

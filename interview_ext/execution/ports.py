@@ -181,8 +181,9 @@ class WorkFiles:
 
 OnWait = Callable[[bool], None]
 """Hears that all sandboxes are taken (True), and that the wait for one is over (False)."""
-Files = Callable[[], Awaitable[Mapping[str, bytes]]]
-"""Reads what has to stand below a kernel's working folder before its first cell."""
+Files = Callable[[], Awaitable[Mapping[str, bytes | DataFile]]]
+"""Reads what has to stand below a kernel's working folder before its first cell; a data set, whose
+bytes the store has not, is only named."""
 
 
 class EngineState(Protocol):

@@ -37,7 +37,7 @@ from interview_ext.execution.runner import RoomRunner
 from interview_ext.execution.shown import Shown, source_shown
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import Clock, new_id, now
-from interview_ext.rooms.model import EVERYONE, Document, Room, RoomState, Run
+from interview_ext.rooms.model import EVERYONE, DataFile, Document, Room, RoomState, Run
 from interview_ext.rooms.ports import Bus, Recorder
 from interview_ext.rooms.roles import Action, may_read
 
@@ -416,9 +416,11 @@ class Executions:
             rest.start()
         return self._runners[room.id]
 
-    async def _data_files(self, room_id: str) -> Mapping[str, bytes]:
+    async def _data_files(self, room_id: str) -> Mapping[str, bytes | DataFile]:
         return {
-            f"{DATA_FOLDER}/{file.path}": await self._store.read_content(file.digest)
+            f"{DATA_FOLDER}/{file.path}": file
+            if file.dataset
+            else await self._store.read_content(file.digest)
             for file in await self._store.list_data_files(room_id)
         }
 

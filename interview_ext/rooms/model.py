@@ -147,12 +147,16 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """A file the kernel finds under ``data/``; `digest` names the stored bytes."""
+    """A file the kernel finds under ``data/``; `digest` names the stored bytes.
+
+    A `dataset` is too large for the store: its bytes stand in a folder of data sets.
+    """
 
     room_id: str
     path: str
     size: int
     digest: str
+    dataset: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

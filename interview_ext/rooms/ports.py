@@ -72,7 +72,14 @@ class RoomStore(Protocol):
     async def put_data_file(self, file: DataFile, content: bytes) -> None:
         """Store or replace a data file; equal contents are stored once."""
 
-    async def list_data_files(self, room_id: str) -> list[DataFile]: ...
+    async def put_dataset(self, file: DataFile) -> None:
+        """Store a data file whose bytes stand elsewhere (`DataFile.dataset`)."""
+
+    async def list_data_files(self, room_id: str) -> list[DataFile]:
+        """Return the room's data files by path, data sets among them."""
+
+    async def named_datasets(self) -> set[str]:
+        """Return the digests of all data sets that are some room's, or are stored for one."""
 
     async def put_kept_file(self, file: DataFile, content: bytes) -> None:
         """Store a file that cells wrote, at the room's end; equal contents are stored once."""

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from interview_ext.errors import BadRequest
 
+from .datasets import Dataset
 from .deaths import Death, Reason
 from .engine import EngineStatus
 from .frames import Channel
@@ -192,6 +193,18 @@ class SandboxHandle(Protocol):
             It is frozen.
         """
 
+    async def link(self, path: str, dataset: Dataset) -> None:
+        """Make a data set that was provided (`Broker.provide`) known under a path below the work
+        folder, replacing what bears it. It takes nothing of the sandbox's quota.
+
+        Raises
+        ------
+        DatasetMissing
+            The sandbox does not see it.
+        BadRequest, SandboxGone, Conflict
+            As `put` does.
+        """
+
     async def get(self, path: str) -> bytes:
         """Read a file. Raises as `put` does, and NotFound."""
 
@@ -268,6 +281,20 @@ class Broker(Protocol):
         EngineUnavailable, ImageMissing, SandboxExhausted, NotFound, SandboxError
             There is none to be had.
         """
+
+    async def provide(self, path: str, dataset: Dataset) -> None:
+        """See that sandboxes find a data set, a room's file of that path, before one is linked.
+
+        Raises
+        ------
+        DatasetMissing
+            It is not there any more, or sandboxes of this engine cannot be given any.
+        EngineUnavailable, TooLarge, StoreUnavailable
+            A broker does not answer, or does not take it.
+        """
+
+    async def drop(self, digest: str) -> None:
+        """No room of this server's names that data set any more. Raises EngineUnavailable."""
 
     async def left(self) -> Mapping[str, str]:
         """Sandboxes that have outlived the server's last process: room by the handle's id.

@@ -20,10 +20,12 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
 
 from .broker_clients import BrokerUsers
+from .broker_datasets import BrokerDatasets
 from .broker_desk import BrokerDesk
 from .broker_http import BrokerAddress
 from .broker_server import MAX_BODY_BYTES, application
 from .claims import server_id_of
+from .datasets import DatasetFolder
 from .docker import DockerEngine
 from .metrics import SandboxMetrics
 from .profile_settings import check_names, check_runtime, profiles_of, profiles_with
@@ -32,6 +34,7 @@ from .sandboxes import Sandboxes
 
 CLIENTS = "clients.json"
 CLAIMS = "claims"
+DATASETS = "datasets"
 SOCKET = "broker.sock"
 
 
@@ -95,6 +98,14 @@ class BrokerApp(JupyterApp):
     sandbox_limits = Dict(
         help="""Limits of the profiles that differ from the built-in ones, by profile, such as
         ``{"python": {"memory_bytes": 2147483648}}``.""",
+    ).tag(config=True)
+
+    datasets_bytes = Int(
+        100 * GIB,
+        min=0,
+        max=1024 * 1024 * GIB,
+        help="""What all large data files that clients have sent may have together, in bytes (0 to
+        1 PiB); equal contents count once. They lie in `state_dir`, whose path cells can read.""",
     ).tag(config=True)
 
     @default("state_dir")
@@ -167,18 +178,21 @@ class BrokerApp(JupyterApp):
     async def _serve(self, folder: Path) -> None:
         claims = folder / CLAIMS
         registry = CollectorRegistry()
+        datasets = DatasetFolder(folder / DATASETS, max_bytes=self.datasets_bytes)
         desk = BrokerDesk(
             Sandboxes(
                 server_id=server_id_of(claims),
-                engine=DockerEngine(runtime=self.runtime),
+                engine=DockerEngine(runtime=self.runtime, datasets=datasets.shared),
                 profiles=self._profiles(self.sandbox_limits),
                 pool_size=self.pool_size,
                 pool_bytes=self.pool_memory_bytes,
                 warm=self.warm_profiles,
                 max_sandboxes=self.max_sandboxes,
                 claims=claims,
+                datasets=datasets,
                 metrics=SandboxMetrics(registry),
             ),
+            datasets=BrokerDatasets(datasets, folder / DATASETS / "uses"),
             registry=registry,
         )
         await desk.start()

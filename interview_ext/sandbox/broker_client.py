@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,11 +23,12 @@ from typing import Any
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
 
-from interview_ext.errors import InterviewError, NotFound, SandboxGone
+from interview_ext.errors import DatasetMissing, InterviewError, NotFound, SandboxGone
 
 from .broker import OnWait, PoolState, Schedule, unheard
 from .broker_http import BrokerHttp
 from .claims import Claim
+from .datasets import Dataset, DatasetFolder
 from .deaths import Death, Reason
 from .engine import Attachment, EngineStatus, Measure, Receiver
 from .profiles import PROFILES, Limits, Profile
@@ -42,6 +44,7 @@ CHUNK_BYTES = 512 * 1024
 HIGH_WATER_BYTES = 1024 * 1024
 STREAM = "/v1/claims/{}/stream"
 CLAIM = "/v1/claims/{}"
+DATASET = "/v1/datasets/{}"
 
 
 class BrokerStream:
@@ -197,6 +200,8 @@ class BrokerClient:
         mistake do not end each other's sandboxes.
     profiles:
         Those that this server knows of, for their limits until the broker has told its own.
+    datasets:
+        This server's own, of which the broker gets a copy when a room needs one; None: none.
     patience_s:
         How long the broker may be away before its sandboxes are given up.
     """
@@ -207,12 +212,15 @@ class BrokerClient:
         *,
         server_id: str,
         profiles: Mapping[str, Profile] = PROFILES,
+        datasets: DatasetFolder | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._profiles = profiles
         self.server_id = server_id
         self._http = http
         self._patience_s = patience_s
+        self._datasets = datasets
+        self._providing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._containers = BrokerContainers(http)
         self._limits: dict[str, Limits] = {}
         self._pools: dict[str, PoolState] = {}
@@ -295,6 +303,25 @@ class BrokerClient:
         sandbox = self._stand_for(found)
         await sandbox.resume()
         return sandbox
+
+    async def provide(self, path: str, dataset: Dataset) -> None:
+        """See :class:`Broker`. Rooms that need the same at once send it once."""
+        async with self._providing[dataset.digest]:
+            try:
+                await self._http.ask("GET", DATASET.format(dataset.digest))
+            except NotFound:
+                await self._send(path, dataset)
+
+    async def _send(self, path: str, dataset: Dataset) -> None:
+        if self._datasets is None:
+            raise DatasetMissing(f"The data file {path} is not stored on the server.")
+        await asyncio.to_thread(self._datasets.check, path, dataset)
+        source = self._datasets.path(dataset.digest)
+        await self._http.send_file(DATASET.format(dataset.digest), source, size=dataset.size)
+
+    async def drop(self, digest: str) -> None:
+        """See :class:`Broker`."""
+        await self._http.ask("DELETE", DATASET.format(digest))
 
     async def left(self) -> Mapping[str, str]:
         """See :class:`Broker`."""

@@ -20,6 +20,7 @@ from interview_ext.errors import NotFound, SandboxGone
 
 from .broker import OnWait, Schedule
 from .broker_clients import BrokerUser
+from .broker_datasets import BrokerDatasets
 from .broker_tickets import Tickets
 from .claims import Claim
 from .deaths import Death, Reason
@@ -37,6 +38,8 @@ sooner, by its shim; this is for those that are frozen."""
 CHECK_S = 60.0
 MAX_CALLS = 8
 """Calls of one client that are worked on at once; more wait, and nobody else with them."""
+MAX_UPLOADS = 2
+"""Data sets that one client sends at once; more wait."""
 STATUS_AGE_S = 1.0
 
 
@@ -45,6 +48,8 @@ class BrokerDesk:
 
     Parameters
     ----------
+    datasets:
+        What the sandboxes mount; None: this broker takes none.
     registry:
         What Prometheus is told from.
     abandoned_s:
@@ -52,18 +57,20 @@ class BrokerDesk:
 
     Attributes
     ----------
-    calls:
-        By client, what bounds its calls.
+    calls, uploads:
+        By client, what bounds its calls, and the data sets that it sends.
     """
 
     def __init__(
         self,
         sandboxes: Sandboxes,
         *,
+        datasets: BrokerDatasets | None = None,
         registry: CollectorRegistry | None = None,
         abandoned_s: float = ABANDONED_S,
     ) -> None:
         self.sandboxes = sandboxes
+        self._datasets = datasets
         self.registry = registry or CollectorRegistry()
         self._abandoned_s = abandoned_s
         self._claimed: dict[str, Sandbox] = {}
@@ -77,11 +84,16 @@ class BrokerDesk:
         self.calls: defaultdict[str, asyncio.Semaphore] = defaultdict(
             lambda: asyncio.Semaphore(MAX_CALLS)
         )
+        self.uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(MAX_UPLOADS)
+        )
         self._status: tuple[float, EngineStatus] | None = None
         self._status_lock = asyncio.Lock()
 
     async def start(self) -> None:
         """Stand again for what was claimed before a restart of the broker."""
+        if self._datasets is not None:
+            await asyncio.to_thread(self._datasets.open)
         await self.sandboxes.start()
         for name in await self.sandboxes.left():
             self._keep(await self.sandboxes.adopt(name))
@@ -94,6 +106,15 @@ class BrokerDesk:
             await asyncio.gather(self._checking, return_exceptions=True)
         await self._tickets.stop()
         await self.sandboxes.stop()
+        if self._datasets is not None:
+            await asyncio.to_thread(self._datasets.close)
+
+    @property
+    def datasets(self) -> BrokerDatasets:
+        """What data sets go to. Raises NotFound if this broker takes none."""
+        if self._datasets is None:
+            raise NotFound("This broker takes no data sets.")
+        return self._datasets
 
     # -- claims -----------------------------------------------------------------------------
 
@@ -264,3 +285,12 @@ class BrokerDesk:
             alone = [name for name, since in self._alone_since.items() if since < before]
             for name in alone:
                 await self._claimed[name].stop(Reason.STOPPED, "Its server has not come back.")
+            if self._datasets is not None:
+                await self._expire(self._datasets)
+
+    @staticmethod
+    async def _expire(datasets: BrokerDatasets) -> None:
+        try:
+            await asyncio.to_thread(datasets.expire)
+        except OSError as error:
+            log.warning("data sets that nobody uses may be left: %s", error)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,18 @@ from interview_ext.errors import (
     Unauthenticated,
 )
 
+from .datasets import CHUNK_BYTES
+from .profiles import MIB
+
 CONNECT_S = 5.0
 REQUEST_S = 15.0
 MAX_CLIENTS = 100
 MAX_WS_BYTES = 2 * 1024 * 1024
 PING_S = 10
+SLOWEST_BYTES_PER_S = MIB
+"""A data set that comes more slowly is given up by both ends: nobody keeps a place by sending
+nothing."""
+UPLOAD_PATIENCE_S = 60
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HINT = "See that the broker runs (`jupyter interview broker`) and that this server can reach it."
 
@@ -135,6 +143,25 @@ class BrokerHttp:
         found: dict[str, Any] = json.loads(answer.body) if answer.body else {}
         return found
 
+    async def send_file(self, path: str, source: Path, *, size: int) -> None:
+        """PUT a file's content; none of it is sent if it is refused. Raises as `ask` does."""
+
+        async def produce(write: Callable[[bytes], Any]) -> None:
+            with await asyncio.to_thread(source.open, "rb", buffering=0) as file:
+                while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                    await write(data)
+
+        request = self._request("PUT", path, longest_s(size))
+        request.headers["Content-Length"] = str(size)
+        request.body_producer = produce  # type: ignore[assignment]  # tornado awaits it
+        request.expect_100_continue = True
+        try:
+            await self._client.fetch(request)
+        except HTTPClientError as error:
+            raise _refusal(error) from None
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            raise _unreachable(error) from None
+
     async def open_stream(self, path: str) -> WebSocketClientConnection:
         """Open a WebSocket. Raises as `ask` does."""
         try:
@@ -173,6 +200,11 @@ class BrokerHttp:
             follow_redirects=False,
             allow_nonstandard_methods=True,
         )
+
+
+def longest_s(size: int) -> float:
+    """How long a data set of so many bytes may take to a broker."""
+    return UPLOAD_PATIENCE_S + size / SLOWEST_BYTES_PER_S
 
 
 def _unreachable(error: BaseException) -> EngineUnavailable:

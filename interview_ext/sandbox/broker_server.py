@@ -8,6 +8,9 @@
     POST   /v1/claims/{id}/freeze
     POST   /v1/claims/{id}/thaw
     DELETE /v1/claims/{id}
+    GET    /v1/datasets/{digest}       → {size}; 404: it has to be sent
+    PUT    /v1/datasets/{digest}       the content, streamed
+    DELETE /v1/datasets/{digest}
     WS     /v1/claims/{id}/stream      binary: the container's stdio; text: {"death": …}
 
 Every request carries ``Authorization: Bearer …``. Errors are the package's own, by code.
@@ -25,14 +28,16 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from tornado.iostream import StreamClosedError
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from interview_ext.errors import BadRequest, InterviewError, NotFound, Unauthenticated
 
 from .broker import MAX_PLANNED
-from .broker_clients import BrokerUser, BrokerUsers
+from .broker_clients import BrokerUsers
 from .broker_desk import BrokerDesk
+from .broker_requests import Authenticated
+from .broker_uploads import Dataset
 from .deaths import Death
 from .engine import Attachment
 
@@ -43,42 +48,12 @@ MAX_WS_BYTES = 2 * 1024 * 1024
 MAX_UNSENT_BYTES = 1024 * 1024
 PING_S = 10
 MAX_ROOM_CHARS = 200
-BEARER = "Bearer "
 _CLAIM = "A claim names a ticket, a profile and a room, and says whether runs have a limit."
 _PLAN = f"A plan names the start of at most {MAX_PLANNED} rooms, by profile and room."
 TOKEN_CHECK_S = 10.0
 
 
-class _Authenticated(RequestHandler):
-    """A request of a client's."""
-
-    def initialize(self, desk: BrokerDesk, users: BrokerUsers) -> None:
-        self.desk = desk
-        self._users = users
-
-    def prepare(self) -> None:
-        header = self.request.headers.get("Authorization", "")
-        if not header.startswith(BEARER):
-            raise Unauthenticated("A token is needed.")
-        self._token = header.removeprefix(BEARER).strip()
-        self.user: BrokerUser = self._users.by_token(self._token)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None))[1]
-        if not isinstance(error, InterviewError):
-            error = InterviewError("The broker failed.") if status_code >= 500 else NotFound("No.")
-        self.set_status(error.status)
-        body = error.as_body()
-        if hasattr(error, "reason"):
-            body["error"]["reason"] = str(error.reason)
-        self.finish(body)
-
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, InterviewError):
-            super().log_exception(typ, value, tb)
-
-
-class _Call(_Authenticated):
+class _Call(Authenticated):
     """One that is answered as soon as the engine has done its part."""
 
     _calls: asyncio.Semaphore | None = None
@@ -129,7 +104,7 @@ class _Plan(_Call):
         self.set_status(204)
 
 
-class _Claims(_Authenticated):
+class _Claims(Authenticated):
     def get(self) -> None:
         self.finish({"claims": [_shown(claim) for claim in self.desk.claims(self.user)]})
 
@@ -189,7 +164,7 @@ class _Usage(_Call):
         self.finish(asdict(await self.desk.measure(self.user, name)))
 
 
-class _Stream(_Authenticated, WebSocketHandler):
+class _Stream(Authenticated, WebSocketHandler):
     """A container's stdio. What one side cannot take, the other is not asked for."""
 
     attachment: Attachment | None = None
@@ -321,6 +296,7 @@ def application(desk: BrokerDesk, users: BrokerUsers) -> Application:
     """The broker's web application."""
     parts = {"desk": desk, "users": users}
     claim = r"/v1/claims/([0-9a-f]{32})"
+    dataset = r"/v1/datasets/([0-9a-f]{64})"
     return Application(
         [
             (r"/v1/status", _Status, parts),
@@ -332,6 +308,7 @@ def application(desk: BrokerDesk, users: BrokerUsers) -> Application:
             (claim + "/freeze", _Freeze, parts),
             (claim + "/thaw", _Thaw, parts),
             (claim + "/stream", _Stream, parts),
+            (dataset, Dataset, parts),
         ],
         websocket_ping_interval=PING_S,
         websocket_max_message_size=MAX_WS_BYTES,

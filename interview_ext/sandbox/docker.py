@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 import docker
@@ -39,6 +40,8 @@ MEASURE_THREADS = 4
 """Of their own: an engine may take a second for one answer, and a start must not wait for that."""
 STREAM_HEADER = struct.Struct(">BxxxL")  # stream (1 stdout, 2 stderr), size: the engine's API docs
 WRITE_HIGH_WATER_BYTES = 1024 * 1024
+NO_SOURCE = "bind source path does not exist"
+"""The engine's words for a mount of what is not on its machine."""
 _SILENT = (docker.errors.DockerException, requests.RequestException, OSError)
 """What docker-py raises when no engine answers."""
 
@@ -112,11 +115,16 @@ class DockerEngine:
         relatives, then the default socket.
     runtime:
         The container runtime of all sandboxes, such as ``runsc``; empty: the engine's default.
+    datasets:
+        Folder that every container mounts at `datasets.MOUNT`, as the engine sees it; None: none.
     """
 
-    def __init__(self, base_url: str | None = None, *, runtime: str = "") -> None:
+    def __init__(
+        self, base_url: str | None = None, *, runtime: str = "", datasets: Path | None = None
+    ) -> None:
         self._base_url = base_url
         self._runtime = runtime
+        self._datasets = datasets
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="docker")
         self._measuring = ThreadPoolExecutor(MEASURE_THREADS, thread_name_prefix="docker-stats")
         self._client: docker.APIClient | None = None
@@ -200,11 +208,22 @@ class DockerEngine:
             seccomp=self._seccomp[profile.image],
             labels=labels,
             runtime=self._runtime,
+            datasets=self._datasets,
         )
 
         def work(client: docker.APIClient) -> str:
             return str(client.create_container_from_config(body)["Id"])
 
+        try:
+            return str(await self._run(work))
+        except SandboxError as error:
+            if self._datasets is None or NO_SOURCE not in error.message:
+                raise
+        log.warning(
+            "the container engine does not see %s: interviews cannot have large data files",
+            self._datasets,
+        )
+        del body["HostConfig"]["Mounts"]  # others go on; a data set will not be found
         return str(await self._run(work))
 
     async def start(self, container: str) -> None:

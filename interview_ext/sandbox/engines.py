@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from .docker import DockerEngine
 from .engine import Engine, Isolation
@@ -30,13 +31,13 @@ WARNINGS: Mapping[Isolation, str] = {
 }
 
 
-def engine_of(name: str, *, runtime: str = "") -> Engine:
-    """Make the engine of that name; `runtime` is Docker's."""
+def engine_of(name: str, *, runtime: str = "", datasets: Path | None = None) -> Engine:
+    """Make the engine of that name; `runtime` and `datasets` are Docker's."""
     if name == "wasm":
         return WebAssemblyEngine()
     if name == "process":
         return ProcessEngine()
-    return DockerEngine(runtime=runtime)
+    return DockerEngine(runtime=runtime, datasets=datasets)
 
 
 def profiles_for(engine: str, profiles: Mapping[str, Profile]) -> dict[str, Profile]:

@@ -6,9 +6,16 @@ import errno
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from interview_ext.errors import BadRequest, NotFound, SandboxProtocolError, TooLarge
+from interview_ext.errors import (
+    BadRequest,
+    DatasetMissing,
+    NotFound,
+    SandboxProtocolError,
+    TooLarge,
+)
 
 from .broker import Listing, StoredFile, clean_path
+from .datasets import Dataset
 from .link import Link
 from .profiles import MIB
 
@@ -42,6 +49,21 @@ class SandboxFiles:
             chunk = data[offset : offset + FILE_CHUNK_BYTES]
             answer, _ = await link.request("put", path=path, offset=offset, data=chunk)
             _raise_for(answer, path)
+
+    async def link(self, path: str, dataset: Dataset) -> None:
+        """See :class:`SandboxHandle`."""
+        clean_path(path)
+        data = dataset.digest.encode()
+        answer, _ = await self._link().request("link", path=path, data=data)
+        if answer.get("errno") in (errno.ENOENT, errno.EACCES):
+            raise DatasetMissing(
+                f"The sandbox does not see the data file {path}.",
+                hint="The container engine has to reach the folder of data sets by the same path "
+                "as who asks it: InterviewApp.datasets_dir, or a broker's BrokerApp.state_dir.",
+            )
+        _raise_for(answer, path)
+        if answer.get("linked") != dataset.size:
+            raise SandboxProtocolError(f"{path} was not linked.")
 
     async def get(self, path: str) -> bytes:
         """See :class:`SandboxHandle`."""

@@ -30,6 +30,7 @@ from traitlets import Unicode
 from interview_ext.errors import SandboxGone
 
 from .broker import Broker, Listing, Resumed, SandboxHandle, Usage
+from .datasets import Dataset
 from .deaths import Death, Reason
 from .relay import Relay
 
@@ -52,7 +53,7 @@ class SandboxRequest:
         Overrides the kernelspec's.
     files:
         Called for each fresh sandbox: path below the work folder and content of what has to be
-        there before the first cell, e.g. ``data/sales.csv``.
+        there before the first cell, e.g. ``data/sales.csv``; or a data set in place of a content.
     run_limit:
         Whether a cell that runs longer than the profile's ``run_s`` ends the sandbox, and so does
         ``idle_s`` without a run. The interview server has kinder ways, with its own clocks.
@@ -71,7 +72,7 @@ class SandboxRequest:
     room: str
     profile: str = ""
     adopt: str = ""
-    files: Callable[[], Awaitable[Mapping[str, bytes]]] | None = None
+    files: Callable[[], Awaitable[Mapping[str, bytes | Dataset]]] | None = None
     run_limit: bool = True
     on_death: Callable[[Death], None] | None = field(default=None)
     on_wait: Callable[[bool], None] = field(default=lambda _: None)
@@ -207,7 +208,11 @@ class DockerProvisioner(KernelProvisionerBase):
         try:
             if request.files is not None:
                 for path, content in (await request.files()).items():
-                    await sandbox.put(path, content)
+                    if isinstance(content, bytes):
+                        await sandbox.put(path, content)
+                    else:
+                        await request.sandboxes.provide(path, content)
+                        await sandbox.link(path, content)
         except BaseException:
             await sandbox.stop()
             raise

@@ -20,6 +20,7 @@ from interview_ext.errors import (
 
 from .broker import Listener, Listing, Resumed, StoredFile, Usage
 from .claims import Claim
+from .datasets import Dataset
 from .deaths import Death, Reason
 from .engine import Containers, Engine, EngineEvent
 from .files import SandboxFiles
@@ -387,6 +388,10 @@ class Sandbox:
     async def put(self, path: str, data: bytes) -> None:
         """See :class:`SandboxHandle`."""
         await self._files.put(path, data)
+
+    async def link(self, path: str, dataset: Dataset) -> None:
+        """See :class:`SandboxHandle`."""
+        await self._files.link(path, dataset)
 
     async def get(self, path: str) -> bytes:
         """See :class:`SandboxHandle`."""

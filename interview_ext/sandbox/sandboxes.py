@@ -16,10 +16,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from interview_ext.errors import EngineUnavailable, NotFound, SandboxError, SandboxGone
+from interview_ext.errors import (
+    DatasetMissing,
+    EngineUnavailable,
+    NotFound,
+    SandboxError,
+    SandboxGone,
+)
 
 from .broker import OnWait, PoolState, Schedule, unheard
 from .claims import Claim, Claims
+from .datasets import Dataset, DatasetFolder
 from .deaths import Death, Reason
 from .docker import DockerEngine
 from .engine import Engine, EngineEvent, EngineStatus
@@ -60,6 +67,9 @@ class Sandboxes:
     claims:
         Folder that keeps what has to be known to take over the sandboxes of a process that was
         killed; None removes them at the next start.
+    datasets:
+        What the engine's containers mount; whoever made it opens and closes it. None: rooms cannot
+        have data sets.
     wait_s:
         How long a claim waits when all are taken.
     """
@@ -75,6 +85,7 @@ class Sandboxes:
         warm: Collection[str] | None = None,
         max_sandboxes: int = 100,
         claims: Path | None = None,
+        datasets: DatasetFolder | None = None,
         wait_s: float = WAIT_S,
         metrics: SandboxMetrics | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -84,6 +95,7 @@ class Sandboxes:
         self.profiles = profiles
         self._clock = clock
         self._claims = Claims(claims)
+        self._datasets = datasets
         self._left: dict[str, Sandbox] = {}
         self._all: set[Sandbox] = set()
         self._metrics = metrics or SandboxMetrics()
@@ -206,6 +218,19 @@ class Sandboxes:
             log.warning("a sandbox will not outlive this process: %s", error)
         sandbox.on_death(lambda _: self._claims.remove(sandbox.id))
         return sandbox
+
+    async def provide(self, path: str, dataset: Dataset) -> None:
+        """See :class:`Broker`."""
+        if self._datasets is None:
+            raise DatasetMissing(
+                f"The data file {path} is so large that only a container can be given it, and "
+                "cells of this server run in none.",
+                hint="Start the server with InterviewApp.sandbox_engine = 'docker'.",
+            )
+        await asyncio.to_thread(self._datasets.check, path, dataset)
+
+    async def drop(self, digest: str) -> None:
+        """See :class:`Broker`. The folder is the one that it has been removed from."""
 
     async def left(self) -> Mapping[str, str]:
         """See :class:`Broker`."""

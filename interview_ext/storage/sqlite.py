@@ -42,6 +42,7 @@ _FileTable = Literal["data_files", "kept_files"]
 
 _DELETE_ROOM = (
     "DELETE FROM data_files WHERE room_id = ?",
+    "DELETE FROM datasets WHERE room_id = ?",
     "DELETE FROM kept_files WHERE room_id = ?",
     "DELETE FROM documents WHERE room_id = ?",
     "DELETE FROM participants WHERE room_id = ?",
@@ -153,14 +154,46 @@ class SqliteStore:
     async def put_data_file(self, file: DataFile, content: bytes) -> None:
         await self._put_file("data_files", file, content)
 
+    async def put_dataset(self, file: DataFile) -> None:
+        await self._execute(
+            "INSERT OR REPLACE INTO datasets VALUES (?, ?, ?, ?)",
+            file.room_id,
+            file.path,
+            file.size,
+            file.digest,
+        )
+
     async def list_data_files(self, room_id: str) -> list[DataFile]:
-        return await self._list_files("data_files", room_id)
+        query = (
+            "SELECT path, size, digest, 0 FROM data_files WHERE room_id = ? UNION ALL "
+            "SELECT path, size, digest, 1 FROM datasets WHERE room_id = ? ORDER BY path"
+        )
+
+        def work(db: sqlite3.Connection) -> list[DataFile]:
+            return [
+                DataFile(room_id=room_id, path=path, size=size, digest=digest, dataset=bool(large))
+                for path, size, digest, large in db.execute(query, (room_id, room_id))
+            ]
+
+        return await self._db.read(work)
+
+    async def named_datasets(self) -> set[str]:
+        query = "SELECT DISTINCT digest FROM datasets"
+        return await self._db.read(lambda db: {row[0] for row in db.execute(query)})
 
     async def put_kept_file(self, file: DataFile, content: bytes) -> None:
         await self._put_file("kept_files", file, content)
 
     async def list_kept_files(self, room_id: str) -> list[DataFile]:
-        return await self._list_files("kept_files", room_id)
+        query = "SELECT path, size, digest FROM kept_files WHERE room_id = ? ORDER BY path"
+
+        def work(db: sqlite3.Connection) -> list[DataFile]:
+            return [
+                DataFile(room_id=room_id, path=path, size=size, digest=digest)
+                for path, size, digest in db.execute(query, (room_id,))
+            ]
+
+        return await self._db.read(work)
 
     async def _put_file(self, table: _FileTable, file: DataFile, content: bytes) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -171,17 +204,6 @@ class SqliteStore:
             )
 
         await self._db.write(work)
-
-    async def _list_files(self, table: _FileTable, room_id: str) -> list[DataFile]:
-        query = f"SELECT path, size, digest FROM {table} WHERE room_id = ? ORDER BY path"  # noqa: S608
-
-        def work(db: sqlite3.Connection) -> list[DataFile]:
-            return [
-                DataFile(room_id=room_id, path=path, size=size, digest=digest)
-                for path, size, digest in db.execute(query, (room_id,))
-            ]
-
-        return await self._db.read(work)
 
     async def read_content(self, digest: str) -> bytes:
         def work(db: sqlite3.Connection) -> bytes | None:
@@ -468,4 +490,5 @@ def _drop_unclaimed(db: sqlite3.Connection) -> None:
     )
     _delete_documents(db, [row[0] for row in logged.fetchall()])
     db.execute("DELETE FROM data_files WHERE room_id NOT IN (SELECT id FROM rooms)")
+    db.execute("DELETE FROM datasets WHERE room_id NOT IN (SELECT id FROM rooms)")
     _delete_unused_contents(db)

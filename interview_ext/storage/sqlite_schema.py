@@ -71,4 +71,10 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX kept_files_by_digest ON kept_files (digest);
     """,
+    """
+    CREATE TABLE datasets (
+        room_id TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (room_id, path)
+    );
+    """,
 )

@@ -148,6 +148,39 @@ async def test_data_files_share_equal_contents(store: Store) -> None:
         await store.read_content(digest(content))
 
 
+async def test_data_sets_stand_beside_small_files(store: Store) -> None:
+    """Their bytes are not the store's; it knows which are some room's."""
+    one, _, _ = await made_room(store)
+    two, _, _ = await made_room(store)
+    small = DataFile(room_id=one.id, path="b.csv", size=1, digest=digest(b"x"))
+    await store.put_data_file(small, b"x")
+    large = [
+        DataFile(room_id=room.id, path=path, size=2**33, digest=name * 64, dataset=True)
+        for room, path, name in ((one, "a.bin", "a"), (one, "c.bin", "c"), (two, "z.bin", "a"))
+    ]
+    for file in large:
+        await store.put_dataset(file)
+    assert await store.list_data_files(one.id) == [large[0], small, large[1]]
+    assert await store.list_data_files(two.id) == [large[2]]
+    assert await store.named_datasets() == {"a" * 64, "c" * 64}
+    with pytest.raises(NotFound):
+        await store.read_content("a" * 64)
+    await store.delete_room(one.id)
+    assert await store.named_datasets() == {"a" * 64}
+    await store.delete_room(two.id)
+    assert await store.named_datasets() == set()
+
+
+async def test_a_data_set_stored_for_a_room_that_is_not_yet_made_is_named(store: Store) -> None:
+    await store.put_dataset(
+        DataFile(room_id="planned", path="a.bin", size=1, digest="a" * 64, dataset=True)
+    )
+    assert await store.named_datasets() == {"a" * 64}
+    await store.stop()
+    await store.start()
+    assert await store.named_datasets() == set(), "a crash in between leaves nothing"
+
+
 async def test_kept_files_stand_beside_those_that_were_given(store: Store) -> None:
     content = b"a,b\n1,2\n"
     room, _, _ = await made_room(store)

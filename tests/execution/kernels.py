@@ -111,6 +111,7 @@ class LocalLauncher:
         self.launched += 1
         for path, content in (await files()).items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            assert isinstance(content, bytes), "there is no container to give a data set to"
             (self.folder / path).write_bytes(content)
         manager = AsyncKernelManager(kernel_name="python3", kernel_id=kernel_id)
         await manager.start_kernel(cwd=str(self.folder))

@@ -13,6 +13,7 @@ from pathlib import Path
 from interview_ext.sandbox.broker_client import PATIENCE_S, BrokerClient
 from interview_ext.sandbox.broker_clients import BrokerUsers
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
+from interview_ext.sandbox.datasets import DatasetFolder
 
 START_S = 60
 STOP_S = 30
@@ -100,9 +101,16 @@ class BrokerProcess:
         return path
 
     def client(
-        self, name: str, *, max_sandboxes: int = 20, patience_s: float = PATIENCE_S
+        self,
+        name: str,
+        *,
+        max_sandboxes: int = 20,
+        patience_s: float = PATIENCE_S,
+        datasets: DatasetFolder | None = None,
     ) -> BrokerClient:
         """A server's client, under a name; not yet started."""
         token_file = self.token_file(name, max_sandboxes=max_sandboxes)
         http = BrokerHttp(BrokerAddress.parse(self.url), token_file=token_file)
-        return BrokerClient(http, server_id=f"test-{name}", patience_s=patience_s)
+        return BrokerClient(
+            http, server_id=f"test-{name}", patience_s=patience_s, datasets=datasets
+        )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import nbformat
 import pytest
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from jupyter_server.services.contents.manager import ContentsManager
 
 from interview_ext.api import content
 from interview_ext.api.content import fresh_notebook, own_data, own_notebook
 from interview_ext.api.templates import BLANK, TemplateLibrary
 from interview_ext.errors import BadRequest, TooLarge
+from interview_ext.sandbox.datasets import StoredDataset
 from interview_ext.sandbox.profiles import PYTHON
 
 
@@ -94,6 +99,46 @@ async def test_what_is_too_large_is_refused_before_it_is_read(files, tmp_path: P
         await own_notebook(files, "big.ipynb", PYTHON)
 
 
+class Elsewhere(ContentsManager):
+    """A contents manager whose files are on no disk of this machine."""
+
+    async def get(self, path: str, *_: object, **wanted: object) -> dict[str, object]:
+        sizes = {"large.bin": content.DATASET_BYTES + 1, "huge.bin": 2**31}
+        model: dict[str, object] = {"type": "file", "size": sizes[path], "path": path}
+        if wanted.get("content", True):
+            model["content"] = base64.b64encode(bytes(sizes[path])).decode()
+        return model
+
+
+async def never(file: object, size: int) -> StoredDataset:
+    raise AssertionError("there is no file to be stored")
+
+
+async def test_files_that_are_on_no_disk_are_taken_as_long_as_they_fit() -> None:
+    found = await own_data(Elsewhere(), ["large.bin"], never)
+    assert found == {"large.bin": bytes(content.DATASET_BYTES + 1)}
+    with pytest.raises(TooLarge, match="48 MiB") as caught:
+        await own_data(Elsewhere(), ["huge.bin"], never)
+    assert "the server's own disk" in caught.value.hint
+
+
+async def test_a_large_file_is_given_as_it_is_on_the_disk(files, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(content.DATASET_BYTES + 1)
+    (tmp_path / "just.bin").write_bytes(bytes(content.DATASET_BYTES))
+    asked: list[tuple[int, int]] = []
+
+    async def add(file: BinaryIO, size: int) -> StoredDataset:
+        asked.append((os.fstat(file.fileno()).st_ino, size))
+        return StoredDataset(digest="d", size=size)
+
+    found = await own_data(files, ["large.bin", "just.bin"], add)
+    assert asked == [(large.stat().st_ino, content.DATASET_BYTES + 1)]
+    assert found["just.bin"] == bytes(content.DATASET_BYTES)
+    assert found["large.bin"] == StoredDataset(digest="d", size=content.DATASET_BYTES + 1)
+
+
 def test_every_template_is_whole() -> None:
     library = TemplateLibrary()
     ids = [template.id for template in library.list()]
@@ -106,7 +151,9 @@ def test_every_template_is_whole() -> None:
 def test_the_sample_has_a_data_set_with_source_and_licence_and_three_tasks() -> None:
     library = TemplateLibrary()
     sample = library.load("sample")
-    rows = list(csv.DictReader(io.StringIO(sample.data["penguins.csv"].decode())))
+    penguins = sample.data["penguins.csv"]
+    assert isinstance(penguins, bytes)
+    rows = list(csv.DictReader(io.StringIO(penguins.decode())))
     assert len(rows) == 344
     sources = "".join("".join(cell["source"]) for cell in sample.notebook["cells"])
     assert [f"## Task {n}" in sources for n in (1, 2, 3)] == [True] * 3

@@ -24,10 +24,13 @@ from tornado.netutil import bind_unix_socket
 from interview_ext.sandbox.broker import Broker
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_clients import BrokerUsers
+from interview_ext.sandbox.broker_datasets import BrokerDatasets
 from interview_ext.sandbox.broker_desk import BrokerDesk
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.broker_server import application
-from interview_ext.sandbox.profiles import PYTHON, Limits, Profile
+from interview_ext.sandbox.datasets import DatasetFolder, StoredDataset
+from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.profiles import MIB, PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandbox import Sandbox
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
@@ -80,13 +83,27 @@ class Way:
     container: Callable[[Sandbox], str]
 
 
-OpenPath = Callable[[str, Mapping[str, Profile]], AbstractAsyncContextManager[Way]]
+OpenPath = Callable[[str, Mapping[str, Profile], DatasetFolder], AbstractAsyncContextManager[Way]]
+
+
+def _sandboxes(
+    server_id: str, profiles: Mapping[str, Profile], datasets: DatasetFolder
+) -> Sandboxes:
+    return Sandboxes(
+        server_id=server_id,
+        pool_size=0,
+        profiles=profiles,
+        engine=DockerEngine(datasets=datasets.shared),
+        datasets=datasets,
+    )
 
 
 @asynccontextmanager
-async def in_process(server_id: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Way]:
+async def in_process(
+    server_id: str, profiles: Mapping[str, Profile], datasets: DatasetFolder
+) -> AsyncIterator[Way]:
     """The sandboxes live in the server's own process."""
-    sandboxes = Sandboxes(server_id=server_id, pool_size=0, profiles=profiles)
+    sandboxes = _sandboxes(server_id, profiles, datasets)
     await sandboxes.start()
     try:
         yield Way(sandboxes, lambda sandbox: sandbox.container)
@@ -95,7 +112,9 @@ async def in_process(server_id: str, profiles: Mapping[str, Profile]) -> AsyncIt
 
 
 @asynccontextmanager
-async def through_the_broker(server_id: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Way]:
+async def through_the_broker(
+    server_id: str, profiles: Mapping[str, Profile], datasets: DatasetFolder | None = None
+) -> AsyncIterator[Way]:
     """They are a broker's, and every byte goes over its socket. It has the programs' profiles,
     which no configuration gives it, so it is served here rather than by a process of its own.
     """
@@ -104,12 +123,16 @@ async def through_the_broker(server_id: str, profiles: Mapping[str, Profile]) ->
         users = BrokerUsers(folder / "clients.json")
         token, path = folder / "token", folder / "broker.sock"
         token.write_text(users.add("hostile", max_sandboxes=100))
-        desk = BrokerDesk(Sandboxes(server_id=server_id, pool_size=0, profiles=profiles))
+        kept = DatasetFolder(folder / "datasets", max_bytes=MIB)
+        desk = BrokerDesk(
+            _sandboxes(server_id, profiles, kept),
+            datasets=BrokerDatasets(kept, folder / "datasets" / "uses"),
+        )
         await desk.start()
         server = HTTPServer(application(desk, users))
         server.add_socket(bind_unix_socket(str(path), mode=0o600))
         http = BrokerHttp(BrokerAddress.parse(f"unix://{path}"), token_file=token)
-        client = BrokerClient(http, server_id=server_id)
+        client = BrokerClient(http, server_id=server_id, datasets=datasets)
         await client.start()
         try:
             yield Way(client, lambda sandbox: desk._claimed[sandbox.id].container)
@@ -147,6 +170,8 @@ class Site:
 
     Attributes
     ----------
+    dataset:
+        What attackers' rooms have as a large data file.
     attackers:
         A kernel for each profile that was needed; it serves one program after another.
     """
@@ -157,6 +182,7 @@ class Site:
     specs: KernelSpecManager
     neighbour: Kernel
     secrets: list[str]
+    dataset: StoredDataset
     attackers: dict[str, Kernel] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
     _sockets: int = 0
@@ -170,7 +196,10 @@ class Site:
         if name not in self.attackers:
             before, _ = _descriptors()
             self.attackers[name] = await start_kernel(
-                self.specs, _request(self.way.sandboxes, "attacker", name, "data/own.csv", b"mine")
+                self.specs,
+                _request(
+                    self.way.sandboxes, "attacker", name, "data/own.csv", b"mine", self.dataset
+                ),
             )
             after, files = _descriptors()
             self._sockets += after - before
@@ -280,10 +309,10 @@ class Site:
 
 
 def _request(
-    sandboxes: Broker, room: str, profile: str, path: str, content: bytes
+    sandboxes: Broker, room: str, profile: str, path: str, content: bytes, large: StoredDataset
 ) -> SandboxRequest:
-    async def files() -> dict[str, bytes]:
-        return {path: content}
+    async def files() -> dict[str, bytes | StoredDataset]:
+        return {path: content, "data/large.bin": large}
 
     return SandboxRequest(sandboxes=sandboxes, room=room, profile=profile, files=files)
 
@@ -321,13 +350,18 @@ def _children() -> list[str]:
 async def site(path: str, folder: Path, specs: KernelSpecManager) -> AsyncIterator[Site]:
     """Start a server with an honest room that holds secrets; in the end nothing of it is left."""
     server_id = f"test-{secrets.token_hex(6)}"
-    hidden = [MARK + secrets.token_hex(8) for _ in range(3)]
+    hidden = [MARK + secrets.token_hex(8) for _ in range(4)]
     async with AsyncExitStack() as stack:
         stack.enter_context(_secrets_of_the_host(hidden[0]))
-        way = await stack.enter_async_context(PATHS[path](server_id, profiles()))
-        data = _request(way.sandboxes, "neighbour", "python", "data/sales.csv", hidden[1].encode())
+        datasets = stack.enter_context(_datasets())
+        large = _stored(datasets, hidden[3].encode())
+        way = await stack.enter_async_context(PATHS[path](server_id, profiles(), datasets))
+        data = _request(
+            way.sandboxes, "neighbour", "python", "data/sales.csv", hidden[1].encode(), large
+        )
         neighbour = await start_kernel(specs, data)
-        made = Site(server_id, folder, way, specs, neighbour, hidden)
+        own = _stored(datasets, b"mine")
+        made = Site(server_id, folder, way, specs, neighbour, hidden, own)
         try:
             await neighbour.run(NEIGHBOUR.format(secret=hidden[2]))
             assert await made.neighbour_answers()
@@ -340,6 +374,24 @@ async def site(path: str, folder: Path, specs: KernelSpecManager) -> AsyncIterat
     assert made.containers() == []
     assert made.temporary() == []
     assert _processes_of(made._seen) == []
+
+
+@contextlib.contextmanager
+def _datasets() -> Iterator[DatasetFolder]:
+    """A folder of data sets, outside of the site's own for temporary files."""
+    with tempfile.TemporaryDirectory(prefix="datasets-", dir="/tmp") as name:
+        folder = DatasetFolder(Path(name) / "sets", max_bytes=MIB)
+        folder.open()
+        yield folder
+        folder.close()
+
+
+def _stored(folder: DatasetFolder, content: bytes) -> StoredDataset:
+    incoming = folder.begin(len(content))
+    incoming.write(content)
+    stored = incoming.finish()
+    incoming.publish(stored)
+    return stored
 
 
 @contextlib.contextmanager

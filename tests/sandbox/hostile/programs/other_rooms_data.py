@@ -2,7 +2,7 @@
 
 kind: information
 outcome: refused ENOENT EACCES EMPTY
-why: A room's data is put into its own container, and nothing is mounted.
+why: A room's data is put into its own container; large files are mounted where none can be listed.
 """
 
 for path in (
@@ -20,6 +20,6 @@ attempt(
     lambda: [
         line
         for line in open("/proc/self/mounts")
-        if line.split()[1].startswith(("/data", "/work/data"))
+        if line.split()[1].startswith(("/data/", "/work/data"))
     ],
 )
