@@ -16,7 +16,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from prometheus_client import CollectorRegistry
 from tornado.web import Application
-from traitlets import Dict, Enum, Int, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, default, validate
 
 from interview_ext.api.datasets import RoomDatasets
 from interview_ext.api.handlers.metrics import METRICS_PATH, MetricsHandler
@@ -35,6 +35,7 @@ from interview_ext.errors import InterviewError
 from interview_ext.execution.kernel_socket import KernelDesk
 from interview_ext.execution.kernel_socket import routes as kernel_routes
 from interview_ext.execution.launcher import SandboxLauncher
+from interview_ext.execution.packages import RoomPackages
 from interview_ext.execution.ports import Files, OnWait
 from interview_ext.execution.service import Executions
 from interview_ext.rooms.actor import Actor
@@ -51,7 +52,10 @@ from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.datasets import DatasetFolder
 from interview_ext.sandbox.engines import CELLS_RUN_IN, DOCKER, ENGINES, engine_of, profiles_for
+from interview_ext.sandbox.installing import BuildLimits
+from interview_ext.sandbox.kinds import kind, without_installers
 from interview_ext.sandbox.metrics import SandboxMetrics
+from interview_ext.sandbox.package_images import PackageImages
 from interview_ext.sandbox.profile_settings import (
     check_names,
     check_runtime,
@@ -202,13 +206,36 @@ class InterviewApp(ExtensionApp):
         as ``{"python": {"memory_bytes": 2147483648, "cpus": 2}}``.""",
     ).tag(config=True)
 
+    room_packages = Bool(
+        True,
+        help="""Whether hosts may name packages that a room's sandbox has on top of its profile's.
+        They come from the package index that pip goes by on this machine. With a broker, both
+        have to allow it.""",
+    ).tag(config=True)
+
+    room_packages_build_s = Int(
+        600,
+        min=10,
+        max=7200,
+        help="Longest time, in seconds, that installing a room's packages may take (10 to 7200).",
+    ).tag(config=True)
+
+    room_packages_bytes = Int(
+        2 * GIB,
+        min=1024 * 1024,
+        max=64 * GIB,
+        help="""Bytes by which an image may grow by a room's packages (1 MiB to 64 GiB). While they
+        are installed they may take twice that.""",
+    ).tag(config=True)
+
     sandbox_broker = Unicode(
         "",
         help="""Where the broker listens from which rooms get their sandboxes:
         ``unix:///run/interview-broker/broker.sock`` or ``https://broker.example.org:8443``. It
         owns the container engine, its pool and its limits, and `sandbox_pool_size`,
-        `sandbox_warm_profiles`, `max_sandboxes`, `sandbox_limits` and `sandbox_runtime` are then
-        its own. Empty: this server owns an engine.""",
+        `sandbox_warm_profiles`, `max_sandboxes`, `sandbox_limits`, `sandbox_runtime`,
+        `room_packages_build_s` and `room_packages_bytes` are then its own. Empty: this server owns
+        an engine.""",
     ).tag(config=True)
 
     sandbox_broker_token_file = Unicode(
@@ -294,7 +321,8 @@ class InterviewApp(ExtensionApp):
     @property
     def profiles(self) -> Mapping[str, Profile]:
         """The sandbox profiles that rooms can have."""
-        return profiles_for(self.sandbox_engine, self._profiles(self.sandbox_limits))
+        profiles = profiles_for(self.sandbox_engine, self._profiles(self.sandbox_limits))
+        return profiles if self.room_packages else without_installers(profiles)
 
     def _profiles(self, limits: Mapping[str, Any]) -> Mapping[str, Profile]:
         return profiles_with(
@@ -367,6 +395,7 @@ class House:
         profiles = app.profiles
         folder = datasets_of(app)
         self.sandboxes = broker_of(app, SandboxMetrics(registry), folder)
+        self.packages = RoomPackages(prepare=self.sandboxes.prepare, bus=self.bus)
         self.datasets: RoomDatasets | None = None
         if folder is not None:
             self.datasets = RoomDatasets(
@@ -383,6 +412,7 @@ class House:
             store=self.store,
             bus=self.bus,
             timeline=self.timeline,
+            packages=self.packages,
         )
         self.kernel_desk = KernelDesk(
             executions=self.executions,
@@ -404,6 +434,7 @@ class House:
             bus=self.bus,
             documents=self.documents,
             executions=self.executions,
+            packages=self.packages,
             pool=self.sandboxes.pool_state,
             links=self.links,
             datasets=self.datasets,
@@ -465,6 +496,7 @@ class House:
         if self._doors is not None:
             await self._doors.stop()
         await self.kernel_desk.stop()
+        await self.packages.stop()
         await self.executions.stop()
         await self.sandboxes.stop()
         if self.datasets is not None:
@@ -489,10 +521,13 @@ class House:
             await self.executions.freeze(room_id)
         elif state in (RoomState.LOBBY, RoomState.LIVE):
             await self.executions.thaw(room_id)
-            await self.executions.warm(await self.rooms.get(room_id))
+            room = await self.rooms.get(room_id)
+            self.packages.begin(room, again=True)
+            await self.executions.warm(room)
         elif state in (RoomState.ENDED, DELETED):
             if state == RoomState.ENDED:
                 await self.executions.keep_files(room_id)
+            self.packages.forget(room_id)
             await self.executions.close_room(room_id)
             await self.documents.close_room(room_id)
             if state == DELETED and self.datasets is not None:
@@ -502,25 +537,19 @@ class House:
         """Tell whoever keeps sandboxes warm what is planned, again and again."""
         while True:
             try:
-                await self.sandboxes.plan(await self._planned())
+                rooms = await self.store.list_open_rooms()
+                for room in rooms:
+                    self.packages.begin(room)
+                await self.sandboxes.plan(_planned(rooms))
             except InterviewError as error:
                 log.info("what is planned could not be told: %s", error.message)
             await asyncio.sleep(PLAN_EVERY_S)
-
-    async def _planned(self) -> Schedule:
-        """Return the planned starts of rooms that will ask for a sandbox for the first time."""
-        rooms = [r for r in await self.store.list_open_rooms() if r.state is RoomState.SCHEDULED]
-        rooms.sort(key=lambda room: abs(room.starts_at - now()))
-        planned: dict[str, dict[str, datetime]] = {}
-        for room in rooms[:MAX_PLANNED]:
-            planned.setdefault(room.profile, {})[room.id] = room.starts_at
-        return planned
 
     def _sandbox_of(self, room: Room, files: Files, adopt: str, on_wait: OnWait) -> SandboxRequest:
         return SandboxRequest(
             sandboxes=self.sandboxes,
             room=room.id,
-            profile=room.profile,
+            profile=kind(room.profile, room.packages),
             files=files,
             run_limit=False,
             adopt=adopt,
@@ -534,6 +563,16 @@ class House:
             found += document_handlers(self.desk)
             found += kernel_routes(self.kernel_desk)
         return found
+
+
+def _planned(rooms: list[Room]) -> Schedule:
+    """Return the planned starts of rooms that will ask for a sandbox for the first time."""
+    coming = [room for room in rooms if room.state is RoomState.SCHEDULED]
+    coming.sort(key=lambda room: abs(room.starts_at - now()))
+    planned: dict[str, dict[str, datetime]] = {}
+    for room in coming[:MAX_PLANNED]:
+        planned.setdefault(kind(room.profile, room.packages), {})[room.id] = room.starts_at
+    return planned
 
 
 def datasets_of(app: InterviewApp) -> DatasetFolder | None:
@@ -590,8 +629,16 @@ def broker_of(
         pool_size=app.sandbox_pool_size,
         pool_bytes=app.sandbox_pool_memory_bytes,
         warm=app.sandbox_warm_profiles,
+        packages=_package_images(app),
         max_sandboxes=app.max_sandboxes,
         claims=claims,
         datasets=datasets,
         metrics=metrics,
     )
+
+
+def _package_images(app: InterviewApp) -> PackageImages | None:
+    if app.sandbox_engine != DOCKER or not app.room_packages:
+        return None
+    limits = BuildLimits(time_s=app.room_packages_build_s, growth_bytes=app.room_packages_bytes)
+    return PackageImages(limits=limits)

@@ -21,6 +21,7 @@
     │   ├── EngineUnavailable       503  no container engine answers
     │   ├── ImageMissing            503  the profile's image has not been built
     │   ├── DatasetMissing          503  a room's large data file is not where sandboxes find it
+    │   ├── PackagesFailed          503  what the room's kernel needs on top could not be installed
     │   ├── SandboxExhausted        503  every place is taken
     │   ├── SandboxGone             409  the container has ended; `reason` says why
     │   └── SandboxProtocolError    502  the container sent what no shim of ours sends
@@ -187,6 +188,13 @@ class DatasetMissing(SandboxError):
         "Make the interview again with that file, or let the administrator bring back the folder "
         "that InterviewApp.datasets_dir names."
     )
+
+
+class PackagesFailed(SandboxError):
+    code = "packages_failed"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    close_code = 1013
+    default_hint = "The host sees why in the list of interviews and can try again."
 
 
 class SandboxExhausted(SandboxError):

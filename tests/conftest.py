@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +73,18 @@ def sandbox_image(pytestconfig: pytest.Config) -> None:
     if lack.startswith("no container engine"):
         pytest.skip(lack)
     pytest.fail(lack)
+
+
+@pytest.fixture(scope="session")
+def package_index() -> None:
+    """A package index answers pip on this machine, by the machine's own settings."""
+    asked = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--quiet"]
+    with tempfile.TemporaryDirectory() as folder:
+        answer = subprocess.run(
+            [*asked, "--dest", folder, "humanize"], capture_output=True, text=True, check=False
+        )
+    if answer.returncode != 0:
+        pytest.skip(f"no package index answers pip: {answer.stderr.strip()[-300:]}")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import TypeVar
@@ -19,6 +19,7 @@ from interview_ext.errors import BadRequest
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile, Policy, Room
 from interview_ext.rooms.service import RoomPlan, RoomSpec
+from interview_ext.sandbox import kinds
 from interview_ext.sandbox.datasets import StoredDataset
 from interview_ext.sandbox.profiles import Profile
 
@@ -41,7 +42,7 @@ async def create_room(
     Raises
     ------
     BadRequest, TooLarge, Conflict, StoreUnavailable
-        A template, notebook or data file cannot be had, or not be stored.
+        A template, notebook, data file or package cannot be had, or not be stored.
     """
     if idempotency_key is not None:
         before = await services.rooms.find_created(owner, idempotency_key)
@@ -52,6 +53,7 @@ async def create_room(
         raise BadRequest(
             f"There is no sandbox profile {wanted.profile!r}.", hint=f"Known: {known}."
         )
+    packages = packages_of(services, wanted.profile, wanted.packages)
     async with _adding(services) as add:
         content = await _content(services, wanted, contents, services.profiles[wanted.profile], add)
         spec = RoomSpec(
@@ -61,14 +63,27 @@ async def create_room(
             duration_s=wanted.duration_s,
             brief=content.brief if wanted.brief is None else wanted.brief,
             profile=wanted.profile,
+            packages=packages,
             policy=Policy(**wanted.policy.model_dump()) if wanted.policy else Policy(),
         )
         plan = services.rooms.plan(spec, owner=owner)
-        return await make_room(services, plan, content, idempotency_key=idempotency_key)
+        room = await make_room(services, plan, content, idempotency_key=idempotency_key)
+    services.packages.begin(room)
+    return room
 
 
 def _adding(services: Services) -> AbstractAsyncContextManager[Add | None]:
     return nullcontext() if services.datasets is None else services.datasets.adding()
+
+
+def packages_of(services: Services, profile: str, named: Iterable[str]) -> tuple[str, ...]:
+    """Return packages as they are compared. Raises BadRequest if the profile cannot have them."""
+    packages = kinds.wanted(named)
+    if packages and profile not in services.profiles:
+        raise BadRequest(f"There is no sandbox profile {profile!r} any more.")
+    if packages:
+        kinds.check(services.profiles[profile], packages)
+    return packages
 
 
 async def make_room(

@@ -167,6 +167,15 @@ OPERATIONS: tuple[Operation, ...] = (
         response=s.Room,
     ),
     Operation(
+        id="prepareRoom",
+        method="POST",
+        path=f"{_ROOM}/preparation",
+        summary="Try once more to install the room's packages, if that has failed",
+        action=_A.ROOM_MANAGE,
+        response=s.Room,
+        status=202,
+    ),
+    Operation(
         id="enterRoom",
         method="POST",
         path=f"{_ROOM}/enter",

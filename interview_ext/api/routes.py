@@ -41,6 +41,7 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         "/openapi.json": openapi.OpenApiHandler,
         _ROOM: rooms.RoomHandler,
         f"{_ROOM}/state": rooms.StateHandler,
+        f"{_ROOM}/preparation": rooms.PreparationHandler,
         f"{_ROOM}/enter": rooms.EnterHandler,
         f"{_ROOM}/invites": invites.InvitesHandler,
         f"{_ROOM}/invites/{{invite}}": invites.InviteHandler,

@@ -27,6 +27,7 @@ from pydantic import (
 
 from interview_ext.rooms.model import Role, RoomState, RunState, Trust
 from interview_ext.rooms.roles import Action
+from interview_ext.sandbox.kinds import MAX_PACKAGE_CHARS, MAX_PACKAGES, PACKAGE_PATTERN
 
 MAX_DATA_FILES = 32
 """Data files a new room may name."""
@@ -69,6 +70,16 @@ DurationS = Annotated[int, Field(strict=True, ge=60, le=MAX_DURATION_S)]
 Instant = Annotated[AwareDatetime, Strict(), AfterValidator(_in_our_time)]
 """A time given by a client: text with an offset, no number."""
 Count = Annotated[int, Field(ge=0)]
+
+
+Package = Annotated[
+    str,
+    StringConstraints(max_length=MAX_PACKAGE_CHARS),
+    Field(json_schema_extra={"pattern": PACKAGE_PATTERN}),
+]
+"""A name with extras and versions, such as ``pandas[excel]>=2``; nothing else. It is checked by
+`kinds.wanted`, which says what is wrong in words for a host; the pattern is for programs."""
+Packages = Annotated[tuple[Package, ...], Field(max_length=MAX_PACKAGES)]
 
 
 class Model(BaseModel):
@@ -143,6 +154,16 @@ class Me(Model):
     actions: tuple[Action, ...]
 
 
+class Preparation(Model):
+    """How far a room's packages are. Cells that are run before they are ready wait for them."""
+
+    state: Literal["building", "ready", "failed"]
+    line: str
+    """What is being done; for those who manage the room."""
+    problem: str
+    """Why it failed, in the installer's words; for those who manage the room."""
+
+
 class Room(Model):
     """One interview, as the asking person may see it."""
 
@@ -161,6 +182,10 @@ class Room(Model):
     """While a warning runs: when the room will end."""
     ended_at: AwareDatetime | None
     profile: str
+    packages: tuple[str, ...]
+    """What its sandbox has on top of the profile."""
+    preparation: Preparation | None
+    """Null if it has no packages, or is over."""
     policy: Policy
     sections: tuple[Section, ...]
     external_ids: dict[str, str]
@@ -189,6 +214,8 @@ class NewRoom(Model):
     brief: Annotated[str, StringConstraints(max_length=20_000)] | None = None
     """None: the template's own."""
     profile: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] = "python"
+    packages: Packages = ()
+    """What its sandbox is to have on top of the profile; the profile has to take packages."""
     host_name: Name | None = None
     policy: Policy | None = None
     template: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
@@ -212,6 +239,8 @@ class RoomPatch(Model):
     duration_s: DurationS | None = None
     brief: Annotated[str, StringConstraints(max_length=20_000)] | None = None
     policy: Policy | None = None
+    packages: Packages | None = None
+    """Others instead of those it has; only before the interview begins."""
 
 
 class StateChange(Model):
@@ -249,6 +278,8 @@ class Profile(Model):
     id: str
     title: str
     language: str
+    packages: Literal["pip"] | None
+    """What installs a room's packages; null: this profile takes none."""
 
 
 class ProfileList(Model):

@@ -17,7 +17,7 @@ from interview_ext.api.templates import TemplateLibrary
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
 from interview_ext.rooms.ids import Clock, now
-from interview_ext.rooms.model import Document, Run
+from interview_ext.rooms.model import Document, Room, Run
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
@@ -114,6 +114,8 @@ class Executions(Protocol):
 
     async def answer(self, actor: Actor, run_id: str, value: str) -> None: ...
 
+    def use(self, room: Room) -> None: ...
+
     async def sandbox(self, actor: Actor) -> SandboxStatus: ...
 
     async def isolation(self) -> str: ...
@@ -123,6 +125,25 @@ class Executions(Protocol):
     async def files(self, actor: Actor) -> Files: ...
 
     async def file(self, actor: Actor, path: str) -> bytes: ...
+
+
+class Preparation(Protocol):
+    """How far a room's packages are; see `schemas.Preparation`."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def line(self) -> str: ...
+    @property
+    def problem(self) -> str: ...
+
+
+class Packages(Protocol):
+    """The packages of rooms: `execution` has them installed."""
+
+    def of(self, room: Room) -> Preparation | None: ...
+
+    def begin(self, room: Room, *, again: bool = False) -> None: ...
 
 
 class Links(Protocol):
@@ -144,6 +165,7 @@ class Services:
     bus: Bus
     documents: Documents
     executions: Executions
+    packages: Packages
     pool: Callable[[str], PoolState | None]
     """Tells the warm sandboxes of a profile, if anything is known of them."""
     links: Links

@@ -22,6 +22,7 @@ from interview_ext.rooms.model import (
 )
 from interview_ext.rooms.roles import Action, allowed, may_read
 from interview_ext.rooms.timeline import public
+from interview_ext.sandbox.kinds import kind
 
 
 def actions(actor: Actor, room: Room) -> frozenset[Action]:
@@ -50,6 +51,8 @@ async def room(services: Services, actor: Actor) -> schemas.Room:
         ends_at=found.ends_at,
         ended_at=found.ended_at,
         profile=found.profile,
+        packages=found.packages,
+        preparation=_preparation(services, found, managing=Action.ROOM_MANAGE in may),
         policy=policy(found),
         sections=tuple(
             schemas.Section(**vars(section))
@@ -67,6 +70,19 @@ async def room(services: Services, actor: Actor) -> schemas.Room:
             admitted=actor.admitted,
             actions=tuple(sorted(may)),
         ),
+    )
+
+
+def _preparation(services: Services, found: Room, *, managing: bool) -> schemas.Preparation | None:
+    state = services.packages.of(found)
+    if state is None:
+        return None
+    return schemas.Preparation.model_validate(
+        {
+            "state": state.state,
+            "line": state.line if managing else "",
+            "problem": state.problem if managing else "",
+        }
     )
 
 
@@ -167,7 +183,7 @@ async def sandbox(services: Services, actor: Actor) -> schemas.Sandbox:
     status = await services.executions.sandbox(actor)
     room = await services.rooms.get(actor.room_id)
     manages = Action.ROOM_MANAGE in actions(actor, room)
-    pool = services.pool(room.profile) if manages else None
+    pool = services.pool(kind(room.profile, room.packages)) if manages else None
     shown = None if pool is None else vars(pool)
     return schemas.Sandbox.model_validate({**status.as_body(), "pool": shown})
 

@@ -103,7 +103,7 @@ class RoomKernel:
     resumed:
         Where that process stood when it was taken over.
     waiting:
-        Whether it starts as soon as somebody else's sandbox has ended.
+        Whether it starts as soon as somebody else's sandbox has ended, or packages are installed.
     """
 
     def __init__(
@@ -171,6 +171,10 @@ class RoomKernel:
         if self._starting is None or self._starting.done():
             self._begin(self._start_if_none())
         await self._begun()
+
+    def use(self, room: Room) -> None:
+        """Start the next process as the room is now; one that runs goes on as it is."""
+        self._room = room
 
     async def restart(self, death: KernelDeath = RESTARTED) -> None:
         """Replace the process; the owner is told of the old one's end first."""

@@ -22,6 +22,7 @@ from interview_ext.execution.cells import Cell, source_digest
 from interview_ext.execution.items import Item
 from interview_ext.execution.keeping import Keeper
 from interview_ext.execution.kernels import ALL_TAKEN, RoomKernel
+from interview_ext.execution.packages import RoomPackages
 from interview_ext.execution.ports import (
     EngineState,
     ExecutionStore,
@@ -65,9 +66,11 @@ class Executions:
         store: ExecutionStore,
         bus: Bus,
         timeline: Recorder,
+        packages: RoomPackages | None = None,
         clock: Clock = now,
     ) -> None:
         self._rooms = rooms
+        self._packages = packages
         self._documents = documents
         self._launcher = launcher
         self._store = store
@@ -145,6 +148,11 @@ class Executions:
             await work(runner)
         except InterviewError as error:
             log.warning("the sandbox of room %s did not follow: %s", room_id, error.message)
+
+    def use(self, room: Room) -> None:
+        """Start the room's next kernel with the packages it has now."""
+        if room.id in self._runners:
+            self._runners[room.id].kernel.use(room)
 
     async def warm(self, room: Room) -> None:
         """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
@@ -293,7 +301,7 @@ class Executions:
         engine = await self._engine_state(fresh=False)
         return SandboxStatus(
             state="off" if kernel is None else kernel.state,
-            notice=ALL_TAKEN if kernel is not None and kernel.waiting else "",
+            notice=self._notice(room, kernel),
             profile=room.profile,
             isolation=engine.isolation,
             rests_at=None if room.id not in self._rests else self._rests[room.id].ends_at,
@@ -363,6 +371,11 @@ class Executions:
         if not writable:
             raise Forbidden("You cannot run cells of a notebook that you cannot edit.")
         return room, document
+
+    def _notice(self, room: Room, kernel: RoomKernel | None) -> str:
+        """Return why the room has to wait, or cannot run, as everybody in it may know."""
+        said = self._packages.notice(room) if self._packages is not None else ""
+        return said or (ALL_TAKEN if kernel is not None and kernel.waiting else "")
 
     async def _engine_state(self, *, fresh: bool) -> EngineState:
         """Return whether an engine answers, at most `ENGINE_MEMORY_S` old unless fresh."""

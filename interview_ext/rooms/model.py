@@ -90,6 +90,8 @@ class Room:
         While a two-minute warning runs: when the room will end.
     profile:
         Name of the sandbox profile the room's cells run in.
+    packages:
+        What is installed there on top, each as a name with versions, in order.
     external_ids:
         Ids of other systems (applicant tracking), by system name.
     version:
@@ -105,6 +107,7 @@ class Room:
     state: RoomState = RoomState.SCHEDULED
     brief: str = ""
     profile: str = "python"
+    packages: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     sections: tuple[Section, ...] = ()
     external_ids: dict[str, str] = field(default_factory=dict)

@@ -46,6 +46,7 @@ REFUSALS_PER_MINUTE = 6
 """Timeline entries of refused attempts for each participant: enough to see an attack,
 too few to bury the rest of the timeline under it."""
 
+_BEFORE = frozenset({RoomState.SCHEDULED, RoomState.LOBBY})
 _ALL = frozenset(Role)
 _AUTHORS = frozenset({Role.HOST, Role.INTERVIEWER, Role.CANDIDATE})
 _INTERVIEWERS = frozenset({Role.HOST, Role.INTERVIEWER})
@@ -61,6 +62,7 @@ class RoomSpec:
     duration_s: int = 3600
     brief: str = ""
     profile: str = "python"
+    packages: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     sections: tuple[Section, ...] = ()
     external_ids: dict[str, str] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class RoomChanges:
     duration_s: int | None = None
     brief: str | None = None
     policy: Policy | None = None
+    packages: tuple[str, ...] | None = None
 
 
 class Rooms:
@@ -138,6 +141,7 @@ class Rooms:
             duration_s=spec.duration_s,
             brief=spec.brief,
             profile=spec.profile,
+            packages=spec.packages,
             policy=spec.policy,
             sections=spec.sections,
             external_ids=spec.external_ids,
@@ -193,6 +197,7 @@ class Rooms:
                 payload={
                     "title": room.title,
                     "data": [{"path": file.path, "digest": file.digest} for file in data],
+                    "packages": list(room.packages),
                 },
             )
             self._tell(room)
@@ -237,7 +242,14 @@ class Rooms:
     # -- changing
 
     async def change(self, actor: Actor, changes: RoomChanges) -> Room:
-        """Apply the changes; `Conflict` if `changes.version` is no longer the newest."""
+        """Apply the changes.
+
+        Raises
+        ------
+        Conflict
+            `changes.version` is no longer the newest, or the packages are to be others although
+            the interview has begun.
+        """
         room = await self.check(actor, Action.ROOM_MANAGE)
         if changes.version is not None and changes.version != room.version:
             raise Conflict(
@@ -251,6 +263,11 @@ class Rooms:
         }
         if not values:
             return room
+        if changes.packages is not None and room.state not in _BEFORE:
+            raise Conflict(
+                "Packages can be changed only before the interview begins.",
+                hint="Make another interview with the right ones.",
+            )
         changed = await self._store.update_room(replace(room, **values))
         shown = sorted(values)
         await self._timeline.record(

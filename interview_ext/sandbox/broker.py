@@ -1,15 +1,16 @@
 """The port through which everything else gets sandboxes: a broker, and what it hands out.
 
 `Sandboxes` fulfils it inside the server's own process. `BrokerClient` fulfils it with another
-process that owns the engine (``jupyter interview broker``). Names of profiles cross this border,
-never images, mounts or settings of a host: whoever asks cannot ask for more than what the
-broker's administrator has put into a profile.
+process that owns the engine (``jupyter interview broker``). Names of profiles and of packages cross
+this border, never images, mounts or settings of a host: whoever asks cannot ask for more than what
+the broker's administrator has put into a profile, and what its package index has. Wherever a
+profile is named it may be with packages; see `kinds`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ from .datasets import Dataset
 from .deaths import Death, Reason
 from .engine import EngineStatus
 from .frames import Channel
+from .preparing import Preparation
 from .profiles import Limits
 
 MAX_PATH_BYTES = 1024
@@ -117,7 +119,7 @@ class PoolState:
 
 
 OnWait = Callable[[bool], None]
-"""Hears that all sandboxes are taken (True), and that the wait for one is over (False)."""
+"""Hears that there is a wait (True), for a place or for packages, and that it is over (False)."""
 Schedule = Mapping[str, Mapping[str, datetime]]
 """By profile and room, the planned starts of rooms that have no sandbox yet."""
 
@@ -248,6 +250,25 @@ class Broker(Protocol):
     async def engine_status(self) -> EngineStatus:
         """Whether cells can run, and if not why; never raises."""
 
+    async def prepare(
+        self, profile: str, packages: Sequence[str], *, again: bool = False
+    ) -> Preparation:
+        """How far packages are that rooms of a profile need; begins with them if nobody has.
+
+        Parameters
+        ----------
+        packages:
+            As `kinds.wanted` returns them.
+        again:
+            Whether what has failed is tried once more.
+
+        Raises
+        ------
+        NotFound, BadRequest
+            There is no such profile, it takes no packages, or these are no names.
+        TooManyRequests, EngineUnavailable
+        """
+
     def limits(self, profile: str) -> Limits:
         """What a sandbox of that profile may use; of one that is not known, the defaults."""
 
@@ -266,7 +287,8 @@ class Broker(Protocol):
     async def claim(
         self, profile: str, *, room: str, run_limit: bool = True, on_wait: OnWait = ...
     ) -> SandboxHandle:
-        """A fresh sandbox for a room, its kernel answering. Waits in a line if all are taken.
+        """A fresh sandbox for a room, its kernel answering. Waits in a line if all are taken, and
+        before that until the packages that are named with the profile are installed.
 
         Parameters
         ----------
@@ -274,11 +296,12 @@ class Broker(Protocol):
             Whether it ends when a cell runs longer than the profile's ``run_s``, or nothing for
             its ``idle_s``.
         on_wait:
-            Called on the event loop when all are taken, and when the wait is over.
+            Called on the event loop when all are taken, or packages are not there yet, and when
+            the wait is over.
 
         Raises
         ------
-        EngineUnavailable, ImageMissing, SandboxExhausted, NotFound, SandboxError
+        EngineUnavailable, ImageMissing, PackagesFailed, SandboxExhausted, NotFound, SandboxError
             There is none to be had.
         """
 

@@ -17,7 +17,7 @@ from jupyter_core.paths import jupyter_data_dir
 from prometheus_client import CollectorRegistry
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
-from traitlets import Dict, Int, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Int, List, TraitError, Unicode, default, validate
 
 from .broker_clients import BrokerUsers
 from .broker_datasets import BrokerDatasets
@@ -27,7 +27,10 @@ from .broker_server import MAX_BODY_BYTES, application
 from .claims import server_id_of
 from .datasets import DatasetFolder
 from .docker import DockerEngine
+from .installing import BuildLimits
+from .kinds import without_installers
 from .metrics import SandboxMetrics
+from .package_images import PackageImages
 from .profile_settings import check_names, check_runtime, profiles_of, profiles_with
 from .profiles import GIB, Profile
 from .sandboxes import Sandboxes
@@ -93,6 +96,27 @@ class BrokerApp(JupyterApp):
         min=1,
         max=10_000,
         help="Sandboxes of all clients that may exist at once, the pool included (1 to 10000).",
+    ).tag(config=True)
+
+    room_packages = Bool(
+        True,
+        help="""Whether rooms of the clients may have packages on top of a profile's. They come
+        from the package index that pip goes by on this machine.""",
+    ).tag(config=True)
+
+    room_packages_build_s = Int(
+        600,
+        min=10,
+        max=7200,
+        help="Longest time, in seconds, that installing a room's packages may take (10 to 7200).",
+    ).tag(config=True)
+
+    room_packages_bytes = Int(
+        2 * GIB,
+        min=1024 * 1024,
+        max=64 * GIB,
+        help="""Bytes by which an image may grow by a room's packages (1 MiB to 64 GiB). While they
+        are installed they may take twice that.""",
     ).tag(config=True)
 
     sandbox_limits = Dict(
@@ -177,13 +201,15 @@ class BrokerApp(JupyterApp):
 
     async def _serve(self, folder: Path) -> None:
         claims = folder / CLAIMS
+        profiles = self._profiles(self.sandbox_limits)
         registry = CollectorRegistry()
         datasets = DatasetFolder(folder / DATASETS, max_bytes=self.datasets_bytes)
         desk = BrokerDesk(
             Sandboxes(
                 server_id=server_id_of(claims),
                 engine=DockerEngine(runtime=self.runtime, datasets=datasets.shared),
-                profiles=self._profiles(self.sandbox_limits),
+                profiles=profiles if self.room_packages else without_installers(profiles),
+                packages=self._package_images(),
                 pool_size=self.pool_size,
                 pool_bytes=self.pool_memory_bytes,
                 warm=self.warm_profiles,
@@ -211,6 +237,14 @@ class BrokerApp(JupyterApp):
             server.stop()
             await desk.stop()
             await server.close_all_connections()
+
+    def _package_images(self) -> PackageImages | None:
+        if not self.room_packages:
+            return None
+        limits = BuildLimits(
+            time_s=self.room_packages_build_s, growth_bytes=self.room_packages_bytes
+        )
+        return PackageImages(limits=limits)
 
     def _listen(self, desk: BrokerDesk) -> HTTPServer:
         address = BrokerAddress.parse(self.listen)

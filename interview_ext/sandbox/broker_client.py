@@ -14,7 +14,7 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +31,8 @@ from .claims import Claim
 from .datasets import Dataset, DatasetFolder
 from .deaths import Death, Reason
 from .engine import Attachment, EngineStatus, Measure, Receiver
+from .kinds import parts
+from .preparing import Preparation
 from .profiles import PROFILES, Limits, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
@@ -263,6 +265,7 @@ class BrokerClient:
 
     def limits(self, profile: str) -> Limits:
         """See :class:`Broker`. As last heard; before that, what the profile is delivered with."""
+        profile = parts(profile)[0]
         if profile in self._limits:
             return self._limits[profile]
         if profile in self._profiles:
@@ -272,6 +275,13 @@ class BrokerClient:
     def pool_state(self, profile: str) -> PoolState | None:
         """See :class:`Broker`."""
         return self._pools.get(profile)
+
+    async def prepare(
+        self, profile: str, packages: Sequence[str], *, again: bool = False
+    ) -> Preparation:
+        """See :class:`Broker`."""
+        wish = {"profile": profile, "packages": list(packages), "again": again}
+        return Preparation(**await self._http.ask("POST", "/v1/packages", wish))
 
     async def plan(self, schedule: Schedule) -> None:
         """See :class:`Broker`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -25,6 +26,7 @@ from .broker_tickets import Tickets
 from .claims import Claim
 from .deaths import Death, Reason
 from .engine import Attachment, EngineStatus, Measure, Receiver
+from .preparing import Preparation
 from .sandbox import Sandbox
 from .sandboxes import Sandboxes
 
@@ -160,6 +162,10 @@ class BrokerDesk:
     async def plan(self, user: BrokerUser, schedule: Schedule) -> None:
         """Learn what a client has planned; see `Broker.plan`."""
         await self.sandboxes.plan(schedule, owner=user.name)
+
+    async def prepare(self, profile: str, packages: Sequence[str], *, again: bool) -> Preparation:
+        """How far packages are; see `Broker.prepare`. Images are nobody's own."""
+        return await self.sandboxes.prepare(profile, packages, again=again)
 
     async def engine_status(self) -> EngineStatus:
         """Whether cells can run, at most `STATUS_AGE_S` old: every client asks, again and again."""

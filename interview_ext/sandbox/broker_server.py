@@ -1,6 +1,7 @@
 """The broker over HTTP: thin handlers on `BrokerDesk`.
 
     GET    /v1/status                  engine, and the limits of each profile
+    POST   /v1/packages                {profile, packages, again} → {state, line, problem}
     GET    /v1/claims                  what this client has
     POST   /v1/claims                  {profile, room, run_limit} → {id, sync, …}
     GET    /v1/claims/{id}             → {running, frozen, death}
@@ -40,16 +41,19 @@ from .broker_requests import Authenticated
 from .broker_uploads import Dataset
 from .deaths import Death
 from .engine import Attachment
+from .kinds import wanted
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 1024 * 1024
+"""A plan of `MAX_PLANNED` rooms, each with packages of its own."""
 MAX_WS_BYTES = 2 * 1024 * 1024
 MAX_UNSENT_BYTES = 1024 * 1024
 PING_S = 10
 MAX_ROOM_CHARS = 200
 _CLAIM = "A claim names a ticket, a profile and a room, and says whether runs have a limit."
 _PLAN = f"A plan names the start of at most {MAX_PLANNED} rooms, by profile and room."
+_PACKAGES = "Packages are asked for with a profile, a list of names, and whether to try again."
 TOKEN_CHECK_S = 10.0
 
 
@@ -102,6 +106,22 @@ class _Plan(_Call):
             raise BadRequest(_PLAN)
         await self.desk.plan(self.user, schedule)
         self.set_status(204)
+
+
+class _Packages(_Call):
+    async def post(self) -> None:
+        try:
+            body = json.loads(self.request.body)
+        except ValueError as error:
+            raise BadRequest(_PACKAGES) from error
+        match body:
+            case {"profile": str() as profile, "packages": [*names], "again": bool() as again}:
+                if not all(isinstance(name, str) for name in names):
+                    raise BadRequest(_PACKAGES)
+            case _:
+                raise BadRequest(_PACKAGES)
+        packages = wanted(names)
+        self.finish(asdict(await self.desk.prepare(profile, packages, again=again)))
 
 
 class _Claims(Authenticated):
@@ -301,6 +321,7 @@ def application(desk: BrokerDesk, users: BrokerUsers) -> Application:
         [
             (r"/v1/status", _Status, parts),
             (r"/v1/metrics", _Metrics, parts),
+            (r"/v1/packages", _Packages, parts),
             (r"/v1/plan", _Plan, parts),
             (r"/v1/claims", _Claims, parts),
             (claim, _Claim, parts),

@@ -48,7 +48,7 @@ def profiles_for(engine: str, profiles: Mapping[str, Profile]) -> dict[str, Prof
     if engine == DOCKER:
         return dict(profiles)
     return {
-        name: replace(profile, warm_up="")
+        name: replace(profile, warm_up="", installer=None)
         for name, profile in profiles.items()
         if profile.language in LANGUAGES
     }

@@ -93,6 +93,10 @@ class Forecaster:
         self._recent.append(at - starts_at)
         insort(self._sorted, at - starts_at)
 
+    def forget(self, profile: str) -> None:
+        """Drop what was learned of a profile that is no more."""
+        self._rates.pop(profile, None)
+
     def expected(self, profile: str, at: float, starts: Iterable[float]) -> float:
         """The mean number of claims from now until the horizon.
 

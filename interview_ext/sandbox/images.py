@@ -103,13 +103,13 @@ def run_build(
         The build failed; the message is the builder's.
     """
     lines = client.build(
-        fileobj=_context({**files, **_host_files()}),
+        fileobj=archive({**files, **host_files()}),
         custom_context=True,
         tag=tag,
         rm=True,
         forcerm=True,
         decode=True,
-        buildargs={"BASE": base, **_proxies()},
+        buildargs={"BASE": base, **proxies()},
         timeout=BUILD_TIMEOUT_S,
     )
     for line in lines:
@@ -137,16 +137,17 @@ def _base_image(folder: Path) -> str:
     return found[1]
 
 
-def _context(files: Mapping[str, bytes]) -> io.BytesIO:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
+def archive(files: Mapping[str, bytes]) -> io.BytesIO:
+    """Return these files as a tar archive."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             entry.mode = 0o644
             tar.addfile(entry, io.BytesIO(content))
-    archive.seek(0)
-    return archive
+    packed.seek(0)
+    return packed
 
 
 def _pip_settings() -> Mapping[str, str]:
@@ -160,7 +161,7 @@ def _pip_settings() -> Mapping[str, str]:
     return settings
 
 
-def _host_files() -> dict[str, bytes]:
+def host_files() -> dict[str, bytes]:
     """``pip.conf`` with the package index and ``ca.pem``, as far as this machine has its own.
 
     Addresses of local folders and of the machine itself mean nothing inside a build.
@@ -188,7 +189,7 @@ def _reachable_from_build(value: str) -> bool:
     return address.scheme in {"http", "https"} and not local
 
 
-def _proxies() -> dict[str, str]:
+def proxies() -> dict[str, str]:
     """Proxy settings; the builder keeps arguments of these names out of the image's history."""
     names = ("http_proxy", "https_proxy", "no_proxy")
     spelled = [n for name in names for n in (name, name.upper())]

@@ -22,6 +22,8 @@ class Pool:
         Why the last one could not be started; None once one could.
     retry_at:
         Monotonic time before which no further one is tried.
+    users:
+        Claims and refills under way.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -29,6 +31,7 @@ class Pool:
         self.target = 0
         self.problem: SandboxError | None = None
         self.retry_at = 0.0
+        self.users = 0
         self.handed_out = 0
         self.cold_starts = 0
         self._warm: deque[Sandbox] = deque()

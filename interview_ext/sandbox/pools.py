@@ -25,6 +25,7 @@ from interview_ext.errors import EngineUnavailable, SandboxError, SandboxExhaust
 from .broker import OnWait, PoolState, Schedule, unheard
 from .deaths import Reason
 from .forecast import Forecaster, Stock
+from .kinds import parts
 from .metrics import SandboxMetrics
 from .pool import Pool
 from .profiles import GIB, Profile
@@ -152,9 +153,21 @@ class Pools:
         """The pool of a profile there is."""
         return self._pools[profile]
 
+    def add(self, profile: Profile) -> None:
+        """Make a pool for a profile whose packages are there now, unless there is one.
+
+        It goes again when none of it is warm, wanted or planned.
+        """
+        if profile.name not in self._pools:
+            self._pools[profile.name] = Pool(profile)
+            if self._tasks:
+                self._set_targets()
+
     def state(self, profile: str) -> PoolState:
-        """A profile's pool as of now."""
-        pool = self._pools[profile]
+        """A profile's pool as of now; an empty one if there is none yet."""
+        pool = self._pools.get(profile)
+        if pool is None:
+            return PoolState(warm=0, target=0, waiting=0, handed_out=0, cold_starts=0)
         return PoolState(
             warm=pool.ready,
             target=pool.target,
@@ -175,7 +188,9 @@ class Pools:
             self._metrics.waiting.labels(name).set_function(partial(self._figure, name, "waiting"))
 
     def _figure(self, profile: str, name: str) -> float:
-        return float(getattr(self.state(profile), name))
+        """What is told of a profile: all of it, with whatever packages."""
+        same = [each for each in self._pools if parts(each)[0] == profile]
+        return float(sum(getattr(self.state(each), name) for each in same))
 
     # -- handing out
 
@@ -206,15 +221,18 @@ class Pools:
         """
         began = time.perf_counter()
         kind = "failed"
+        pool = self._pools[profile]
+        pool.users += 1
         try:
             sandbox, kind = await self._claim(_Claim(profile, owner, most), room, on_wait)
         finally:
+            pool.users -= 1
             # A claim that failed was one too: rooms ask again.
             self._learn(profile, room)
-            self._metrics.claims.labels(profile, kind).inc()
+            base = parts(profile)[0]
+            self._metrics.claims.labels(base, kind).inc()
             took_s = time.perf_counter() - began
-            self._metrics.claim_seconds.labels(profile, kind).observe(took_s)
-        pool = self._pools[profile]
+            self._metrics.claim_seconds.labels(base, kind).observe(took_s)
         pool.handed_out += 1
         pool.cold_starts += kind != "warm"
         return sandbox
@@ -365,7 +383,11 @@ class Pools:
             self._wanted.clear()
             while (pool := self._emptiest()) is not None:
                 self._taken += 1
-                await self._refill(pool)
+                pool.users += 1
+                try:
+                    await self._refill(pool)
+                finally:
+                    pool.users -= 1
 
     def _emptiest(self) -> Pool | None:
         """The pool that lacks most; None if none does, or places are for those who wait."""
@@ -432,7 +454,16 @@ class Pools:
         for name, pool in self._pools.items():
             pool.target = targets[name]
             self._trim(pool)
+        self._forget_unused()
         self._wanted.set()
+
+    def _forget_unused(self) -> None:
+        """Drop pools of packages that no room is expected to ask for any more."""
+        for name, pool in list(self._pools.items()):
+            used = pool.ready or pool.target or pool.users or self._planned(name)
+            if pool.profile.packages and not used:
+                del self._pools[name]
+                self._forecaster.forget(name)
 
     def _trim(self, pool: Pool) -> None:
         while pool.ready > pool.target:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from interview_ext.errors import BadRequest
 
@@ -111,6 +111,22 @@ WAITING_MB = 150
 
 
 @dataclass(frozen=True, kw_only=True)
+class Installer:
+    """What can add packages to a profile's image, ahead of the interview.
+
+    Attributes
+    ----------
+    kind:
+        How packages are named, and what arguments the program takes.
+    argv:
+        What is started in the image, as root, with the kind's own arguments behind it.
+    """
+
+    kind: Literal["pip"]
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """One kind of sandbox that rooms can ask for by name.
 
@@ -134,6 +150,10 @@ class Profile:
         The notebook metadata of that name, for notebooks whose kernel has not answered yet.
     size_budget_bytes:
         What the image may come to, unpacked; a test holds ours to it.
+    installer:
+        What adds packages for a room that names some; None: this profile takes none.
+    packages:
+        Those that its image has on top of `image`; see `kinds`.
     """
 
     name: str
@@ -147,6 +167,8 @@ class Profile:
     waiting_bytes: int = WAITING_MB * MIB
     language_info: Mapping[str, Any] = field(default_factory=dict)
     size_budget_bytes: int = 4 * GIB
+    installer: Installer | None = None
+    packages: tuple[str, ...] = ()
 
 
 FIELDS = frozenset(
@@ -154,6 +176,7 @@ FIELDS = frozenset(
         "display_name",
         "language",
         "language_info",
+        "installer",
         "kernel_argv",
         "environment",
         "limits",
@@ -188,23 +211,34 @@ def _profile(name: str, about: Mapping[str, Any], *, image: str) -> Profile:
     unknown = set(about) - FIELDS
     if unknown:
         raise ValueError(f"{sorted(unknown)} is unknown")
-    argv = about["kernel_argv"]
-    if not isinstance(argv, list) or not argv or not all(isinstance(a, str) for a in argv):
-        raise TypeError("kernel_argv is a list of words")
     language_info = {"name": about["language"], **about.get("language_info", {})}
     return Profile(
         name=name,
         display_name=str(about["display_name"]),
         language=str(about["language"]),
         image=image,
-        kernel_argv=tuple(argv),
+        kernel_argv=_words(about, "kernel_argv"),
         environment={**KERNEL_ENVIRONMENT, **about.get("environment", {})},
         limits=Limits(**about.get("limits", {})),
         warm_up=str(about.get("warm_up", "")),
         waiting_bytes=int(about.get("waiting_mb", WAITING_MB)) * MIB,
         language_info=language_info,
         size_budget_bytes=int(about["size_budget_mb"]) * 1000 * 1000,
+        installer=_installer(about["installer"]) if "installer" in about else None,
     )
+
+
+def _words(about: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    words = about[name]
+    if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):
+        raise TypeError(f"{name} is a list of words")
+    return tuple(words)
+
+
+def _installer(about: Mapping[str, Any]) -> Installer:
+    if set(about) != {"kind", "argv"} or about["kind"] != "pip":
+        raise ValueError("an installer has the kind 'pip', and an argv")
+    return Installer(kind="pip", argv=_words(about, "argv"))
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from interview_ext.errors import (
+    BadRequest,
     DatasetMissing,
     EngineUnavailable,
     NotFound,
@@ -31,9 +32,11 @@ from .deaths import Death, Reason
 from .docker import DockerEngine
 from .engine import Engine, EngineEvent, EngineStatus
 from .images import reference
+from .kinds import kind, parts, profile_of
 from .metrics import SandboxMetrics
 from .pool import Pool
 from .pools import WAIT_S, Pools
+from .preparing import Images, Preparation, Preparer
 from .profiles import GIB, PROFILES, Limits, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
@@ -62,6 +65,8 @@ class Sandboxes:
         Memory that all warm ones may take together.
     warm:
         The profiles of which some are always warm; by default all.
+    packages:
+        Makes images with the packages that rooms name; None: no room can name any.
     max_sandboxes:
         All of them, warm ones included.
     claims:
@@ -83,6 +88,7 @@ class Sandboxes:
         pool_size: int = 1,
         pool_bytes: int = GIB,
         warm: Collection[str] | None = None,
+        packages: Images | None = None,
         max_sandboxes: int = 100,
         claims: Path | None = None,
         datasets: DatasetFolder | None = None,
@@ -109,6 +115,7 @@ class Sandboxes:
             metrics=self._metrics,
             clock=lambda: clock().timestamp(),
         )
+        self._preparer = Preparer(packages, attempt=self._attempt, on_ready=self._pools.add)
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
         self._stopping = False
@@ -129,6 +136,7 @@ class Sandboxes:
         except SandboxError as error:
             log.warning("containers of an earlier run may be left: %s", error)
         self._pools.start()
+        self._preparer.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
 
@@ -137,6 +145,7 @@ class Sandboxes:
         if self._stopping:
             return
         self._stopping = True
+        await self._preparer.stop()
         await self._pools.stop()
         detail = "The server was stopped."
         await asyncio.gather(*(s.stop(Reason.STOPPED, detail) for s in set(self._all)))
@@ -169,27 +178,36 @@ class Sandboxes:
     # -- handing out ------------------------------------------------------------------------
 
     def profile(self, name: str) -> Profile:
-        """A profile by its name. Raises NotFound."""
-        try:
-            return self.profiles[name]
-        except KeyError:
-            raise NotFound(f"There is no sandbox profile named {name!r}.") from None
+        """A profile by its name, with the packages that are named with it.
+
+        Raises
+        ------
+        NotFound, BadRequest
+            There is no such profile, or it takes no such packages.
+        """
+        return profile_of(name, self.profiles)
 
     def pool(self, profile: str) -> Pool:
         """The pool of a profile. Raises NotFound."""
-        self.profile(profile)
+        self._pools.add(self.profile(profile))
         return self._pools.of(profile)
 
     def limits(self, profile: str) -> Limits:
         """See :class:`Broker`."""
-        known = self.profiles.get(profile)
+        known = self.profiles.get(parts(profile)[0])
         return Limits() if known is None else known.limits
 
     def pool_state(self, profile: str) -> PoolState:
         """See :class:`Broker`. Of a profile that is not known, a pool that never has any."""
-        if profile not in self.profiles:
+        if parts(profile)[0] not in self.profiles:
             return PoolState(warm=0, target=0, waiting=0, handed_out=0, cold_starts=0)
         return self._pools.state(profile)
+
+    async def prepare(
+        self, profile: str, packages: Sequence[str], *, again: bool = False
+    ) -> Preparation:
+        """See :class:`Broker`."""
+        return await self._preparer.look(self.profile(kind(profile, packages)), again=again)
 
     async def plan(self, schedule: Schedule, *, owner: str = "") -> None:
         """See :class:`Broker`. `owner` is a broker's client."""
@@ -206,7 +224,9 @@ class Sandboxes:
         most: int | None = None,
     ) -> Sandbox:
         """See :class:`Broker`. `owner` is a broker's client, `most` how many it may have."""
-        self.profile(profile)
+        wanted = self.profile(profile)
+        if wanted.packages:
+            await self._prepared(wanted, on_wait)
         sandbox = await self._pools.claim(
             profile, room=room, on_wait=on_wait, owner=owner, most=most
         )
@@ -232,6 +252,18 @@ class Sandboxes:
     async def drop(self, digest: str) -> None:
         """See :class:`Broker`. The folder is the one that it has been removed from."""
 
+    async def _prepared(self, profile: Profile, on_wait: OnWait) -> None:
+        """Return when a profile's packages are installed. Raises PackagesFailed."""
+        state = (await self._preparer.look(profile)).state
+        if state == "building":
+            on_wait(True)
+        try:
+            await self._preparer.ready(profile)
+        finally:
+            if state == "building":
+                on_wait(False)
+        self._pools.add(profile)
+
     async def left(self) -> Mapping[str, str]:
         """See :class:`Broker`."""
         return {name: s.room for name, s in self._left.items() if s.death is None}
@@ -252,15 +284,22 @@ class Sandboxes:
     async def _find_again(self) -> None:
         """Stand again for what was claimed, in so far as it still runs."""
         for claim in self._claims.load():
-            state = await self._state(claim) if claim.profile in self.profiles else None
-            if state is None:
+            profile = self._known(claim.profile)
+            state = None if profile is None else await self._state(claim)
+            if profile is None or state is None:
                 self._claims.remove(claim.id)
                 continue
-            sandbox = self._sandbox(self.profiles[claim.profile])
+            sandbox = self._sandbox(profile)
             sandbox.take_over(replace(claim, frozen=bool(state.get("Paused"))))
             sandbox.on_death(lambda _, name=claim.id: self._claims.remove(name))  # type: ignore[misc]
             self._pools.hold(sandbox)
             self._left[claim.id] = sandbox
+
+    def _known(self, name: str) -> Profile | None:
+        try:
+            return self.profile(name)
+        except (NotFound, BadRequest):
+            return None
 
     async def _state(self, claim: Claim) -> Mapping[str, Any] | None:
         """The engine's word on a container whose kernel runs, frozen or not; else None."""
@@ -274,18 +313,28 @@ class Sandboxes:
         """The living sandboxes of a room."""
         return [s for s in self._all if s.room == room and s.death is None]
 
-    async def _make(self, profile: Profile) -> Sandbox:
+    async def _attempt(self, profile: Profile, image: str) -> None:
+        """Start a sandbox of an image that nobody has used yet, and end it."""
+        await (await self._make(profile, image=image)).stop()
+
+    async def _make(self, profile: Profile, *, image: str = "") -> Sandbox:
         if self._stopping:
             raise EngineUnavailable("The server is stopping.")
         # Without the event stream a death would have no reason.
         with suppress(TimeoutError):
             async with asyncio.timeout(ENGINE_RETRY_S):
                 await self._listening.wait()
-        image = await asyncio.to_thread(reference, profile.image)
+        image = image or await self._image(profile)
         sandbox = self._sandbox(profile)
         labels = {**self._labels, PROFILE_LABEL: profile.name}
         await sandbox.start(self.engine, image=image, labels=labels)
         return sandbox
+
+    async def _image(self, profile: Profile) -> str:
+        """What the engine calls a profile's image. Raises ImageMissing if it has packages."""
+        if profile.packages:
+            return await self._preparer.image(profile)
+        return await asyncio.to_thread(reference, profile.image)
 
     def _sandbox(self, profile: Profile) -> Sandbox:
         sandbox = Sandbox(containers=self.engine, profile=profile, clock=self._clock)

@@ -31,6 +31,8 @@ export function makeRoom(changes: Partial<Room> = {}): Room {
     ends_at: null,
     ended_at: null,
     profile: 'python',
+    packages: [],
+    preparation: null,
     policy: { assistant: false, recording: false, signals: false, branch: false },
     sections: [],
     external_ids: {},

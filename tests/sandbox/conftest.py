@@ -109,8 +109,9 @@ class Kernel:
 async def start_kernel(specs: KernelSpecManager, request: SandboxRequest) -> Kernel:
     """Start a kernel as any Jupyter application does, and connect a client."""
     deaths: asyncio.Queue[Death] = asyncio.Queue()
-    # A test's variant of a profile, `python-…`, has the kernelspec of what it varies.
-    profile = (request.profile or "python").partition("-")[0]
+    # A test's variant of a profile, `python-…`, has the kernelspec of what it varies, and so has
+    # one with packages.
+    profile = (request.profile or "python").split()[0].partition("-")[0]
     manager = AsyncKernelManager(kernel_name=f"interview-{profile}", kernel_spec_manager=specs)
     await manager.start_kernel(interview=replace(request, on_death=deaths.put_nowait))
     kernel = Kernel(manager, manager.client(), deaths)

@@ -109,6 +109,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}"): Row(**SEE_ROOM),
     ("PATCH", "/rooms/{room}"): manage(body={}),
     ("POST", "/rooms/{room}/state"): manage(body={"to": "scheduled"}),
+    ("POST", "/rooms/{room}/preparation"): manage(),
     ("GET", "/rooms/{room}/invites"): manage(),
     ("POST", "/rooms/{room}/invites"): manage(body={"role": "host"}),
     ("DELETE", "/rooms/{room}/invites/{invite}"): manage(ids=NOBODY),

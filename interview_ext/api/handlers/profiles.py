@@ -13,7 +13,12 @@ class ProfilesHandler(ApiHandler):
         self.answer(
             schemas.ProfileList(
                 profiles=tuple(
-                    schemas.Profile(id=name, title=profile.display_name, language=profile.language)
+                    schemas.Profile(
+                        id=name,
+                        title=profile.display_name,
+                        language=profile.language,
+                        packages=None if profile.installer is None else profile.installer.kind,
+                    )
                     for name, profile in self.services.profiles.items()
                 )
             )

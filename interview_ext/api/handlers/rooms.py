@@ -7,7 +7,7 @@ import re
 from interview_ext.access.login import display_name, owner_name
 from interview_ext.api import schemas, views
 from interview_ext.api.base import ApiHandler
-from interview_ext.api.creation import create_room
+from interview_ext.api.creation import create_room, packages_of
 from interview_ext.api.operations import Where
 from interview_ext.errors import BadRequest
 from interview_ext.rooms.model import Policy
@@ -54,8 +54,12 @@ class RoomHandler(ApiHandler):
     async def get(self, room: str) -> None:  # noqa: ARG002
         self.answer(await views.room(self.services, self.actor))
 
-    async def patch(self, room: str) -> None:  # noqa: ARG002
+    async def patch(self, room: str) -> None:
         wanted = self.body(schemas.RoomPatch)
+        packages = None
+        if wanted.packages is not None:
+            before = await self.services.rooms.get(room)
+            packages = packages_of(self.services, before.profile, wanted.packages)
         changes = RoomChanges(
             version=wanted.version,
             title=wanted.title,
@@ -63,8 +67,12 @@ class RoomHandler(ApiHandler):
             duration_s=wanted.duration_s,
             brief=wanted.brief,
             policy=Policy(**wanted.policy.model_dump()) if wanted.policy else None,
+            packages=packages,
         )
-        await self.services.rooms.change(self.actor, changes)
+        changed = await self.services.rooms.change(self.actor, changes)
+        if packages is not None:
+            self.services.executions.use(changed)
+            self.services.packages.begin(changed)
         self.answer(await views.room(self.services, self.actor))
 
     async def delete(self, room: str) -> None:  # noqa: ARG002
@@ -78,6 +86,15 @@ class StateHandler(ApiHandler):
     async def post(self, room: str) -> None:  # noqa: ARG002
         wanted = self.body(schemas.StateChange)
         await self.services.rooms.set_state(self.actor, wanted.to, in_s=wanted.in_s)
+        self.answer(await views.room(self.services, self.actor))
+
+
+class PreparationHandler(ApiHandler):
+    """``/rooms/{room}/preparation``"""
+
+    async def post(self, room: str) -> None:
+        found = await self.services.rooms.get(room)
+        self.services.packages.begin(found, again=True)
         self.answer(await views.room(self.services, self.actor))
 
 

@@ -65,6 +65,16 @@ export class Client {
     return this._send(`rooms/${id}`);
   }
 
+  /** Have other packages installed; only before the interview begins. */
+  setPackages(id: string, packages: string[]): Promise<Room> {
+    return this._send(`rooms/${id}`, { method: 'PATCH', body: { packages } });
+  }
+
+  /** Try once more to install the packages. */
+  prepare(id: string): Promise<Room> {
+    return this._send(`rooms/${id}/preparation`, { method: 'POST' });
+  }
+
   deleteRoom(id: string): Promise<void> {
     return this._send(`rooms/${id}`, { method: 'DELETE' });
   }

@@ -401,6 +401,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/preparation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try once more to install the room's packages, if that has failed */
+        post: operations["prepareRoom"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/sandbox": {
         parameters: {
             query?: never;
@@ -964,6 +981,11 @@ export interface components {
             host_name: string | null;
             /** @default null */
             notebook_path: string | null;
+            /**
+             * @description What its sandbox is to have on top of the profile; the profile has to take packages.
+             * @default []
+             */
+            packages: string[];
             /** @default null */
             policy: components["schemas"]["Policy"] | null;
             /** @default python */
@@ -1095,12 +1117,26 @@ export interface components {
             type: "pong";
         };
         /**
+         * Preparation
+         * @description How far a room's packages are. Cells that are run before they are ready wait for them.
+         */
+        Preparation: {
+            /** @description What is being done; for those who manage the room. */
+            line: string;
+            /** @description Why it failed, in the installer's words; for those who manage the room. */
+            problem: string;
+            /** @enum {string} */
+            state: "building" | "ready" | "failed";
+        };
+        /**
          * Profile
          * @description A kind of sandbox that an interview can have.
          */
         Profile: {
             id: string;
             language: string;
+            /** @description What installs a room's packages; null: this profile takes none. */
+            packages: "pip" | null;
             title: string;
         };
         /**
@@ -1156,7 +1192,11 @@ export interface components {
             live_at: string | null;
             me: components["schemas"]["Me"];
             owner: string;
+            /** @description What its sandbox has on top of the profile. */
+            packages: string[];
             policy: components["schemas"]["Policy"];
+            /** @description Null if it has no packages, or is over. */
+            preparation: components["schemas"]["Preparation"] | null;
             profile: string;
             sections: components["schemas"]["Section"][];
             /** Format: date-time */
@@ -1193,6 +1233,11 @@ export interface components {
             brief: string | null;
             /** @default null */
             duration_s: number | null;
+            /**
+             * @description Others instead of those it has; only before the interview begins.
+             * @default null
+             */
+            packages: string[] | null;
             /** @default null */
             policy: components["schemas"]["Policy"] | null;
             /** @default null */
@@ -2201,6 +2246,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Participant"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    prepareRoom: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
                 };
             };
             503: components["responses"]["Error"];

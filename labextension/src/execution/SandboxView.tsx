@@ -7,6 +7,7 @@ import * as React from 'react';
 import type { Sandbox } from '../api/types';
 import { clock } from '../rooms/countdown';
 import type { RoomModel } from '../rooms/model';
+import { preparationText } from '../rooms/Packages';
 import { runningRun } from '../rooms/runs';
 import { megabytes, timeOfDay } from '../rooms/words';
 import { useAction, useNow } from '../ui/hooks';
@@ -64,6 +65,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
           {sandbox.notice}
         </p>
       )}
+      <Preparing model={model} trans={trans} />
       {sandbox.rests_at !== null && (
         <div className="jp-Interview-Sandbox-rest">
           <span>{restText(sandbox.rests_at, trans)}</span>
@@ -83,7 +85,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
       {running && <Usage sandbox={sandbox} trans={trans} />}
-      <Limits sandbox={sandbox} trans={trans} />
+      <Limits sandbox={sandbox} packages={model.room?.packages ?? []} trans={trans} />
       <TimeLeft model={model} trans={trans} />
       {sandbox.death && (
         <p className="jp-Interview-Sandbox-death" role="status">
@@ -137,6 +139,27 @@ export function SandboxView(props: Props): React.ReactElement | null {
       {error && <Problem text={error} />}
     </Section>
   );
+}
+
+/** For those who lead: how far the room's packages are, or why they are not to be had. */
+function Preparing(props: {
+  model: RoomModel;
+  trans: TranslationBundle;
+}): React.ReactElement | null {
+  const { model, trans } = props;
+  const { room } = model;
+  if (!room?.preparation || !model.may('room:manage')) {
+    return null;
+  }
+  const text = preparationText(room, trans);
+  switch (room.preparation.state) {
+    case 'failed':
+      return <Problem text={text} />;
+    case 'building':
+      return <p className="jp-Interview-Sandbox-notice">{text}</p>;
+    default:
+      return null;
+  }
 }
 
 /** How long the running cell may still run; whoever leads gives it more. */
@@ -227,9 +250,10 @@ function Usage(props: {
 /** What a cell can count on, and what it cannot have. */
 function Limits(props: {
   sandbox: Sandbox;
+  packages: readonly string[];
   trans: TranslationBundle;
 }): React.ReactElement {
-  const { sandbox, trans } = props;
+  const { sandbox, packages, trans } = props;
   const { limits } = sandbox;
   const rows: [string, string][] = [
     [trans.__('Memory'), megabytes(limits.memory_bytes)],
@@ -241,6 +265,9 @@ function Limits(props: {
   }
   if (limits.run_s !== undefined) {
     rows.push([trans.__('Time per cell'), clock(1000 * limits.run_s)]);
+  }
+  if (packages.length) {
+    rows.push([trans.__('Packages besides'), packages.join(', ')]);
   }
   rows.push(...surroundings(sandbox.isolation, trans));
   return (

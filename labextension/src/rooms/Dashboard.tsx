@@ -13,6 +13,7 @@ import { Button, Problem } from '../ui/parts';
 import { clock, countdown } from './countdown';
 import { Invites } from './Invites';
 import { NewInterview } from './NewInterview';
+import { Packages } from './Packages';
 import type { RoomEntry, RoomsModel } from './roomsModel';
 import { dateAndTime, roleName, stateName, timeOfDay } from './words';
 
@@ -175,6 +176,7 @@ function Card(props: Props & { entry: RoomEntry }): React.ReactElement {
           </span>
         </header>
         {error && <Problem text={error} />}
+        <Packages model={model} room={room} trans={trans} />
         <Lobby {...props} />
         <p className="jp-Interview-Card-people">
           {people

@@ -8,6 +8,7 @@ import { ApiError } from '../api/errors';
 import type { NewRoom, Profile, Template } from '../api/types';
 import { useAction } from '../ui/hooks';
 import { Button, Problem } from '../ui/parts';
+import { PackagesField, packagesIn } from './Packages';
 import type { RoomsModel } from './roomsModel';
 
 interface Props {
@@ -27,6 +28,8 @@ export interface Form {
   brief: string;
   /** Id of a sandbox profile. */
   profile: string;
+  /** One package a line; taken only if the profile takes packages. */
+  packages: string;
   /** Id of a template, or `OWN` for a notebook of the host's. */
   source: string;
   notebook: string;
@@ -38,10 +41,12 @@ export const OWN = 'own';
 /** Put the form into a request. */
 export function newRoom(form: Form): NewRoom {
   const own = form.source === OWN;
+  const packages = packagesIn(form.packages);
   return {
     title: form.title.trim(),
     duration_s: Math.round(form.minutes * 60),
     profile: form.profile,
+    ...(packages.length ? { packages } : {}),
     ...(form.starts ? { starts_at: new Date(form.starts).toISOString() } : {}),
     ...(form.hostName.trim() ? { host_name: form.hostName.trim() } : {}),
     ...(form.brief.trim() ? { brief: form.brief.trim() } : {}),
@@ -86,6 +91,7 @@ export function NewInterview(props: Props): React.ReactElement {
     hostName: '',
     brief: '',
     profile: 'python',
+    packages: '',
     source: 'sample',
     notebook: '',
     data: []
@@ -108,7 +114,9 @@ export function NewInterview(props: Props): React.ReactElement {
     form.title.trim() !== '' &&
     form.minutes >= 1 &&
     (form.source !== OWN || form.notebook !== '');
-  const language = profiles.find(({ id }) => id === form.profile)?.language;
+  const chosen = profiles.find(({ id }) => id === form.profile);
+  const language = chosen?.language;
+  const takesPackages = !!chosen?.packages;
   const fitting = templatesIn(templates, language);
   const choices = [
     ...fitting,
@@ -126,7 +134,8 @@ export function NewInterview(props: Props): React.ReactElement {
         event.preventDefault();
         if (complete && !busy) {
           act(async () => {
-            await model.create(newRoom(form), key);
+            const packages = takesPackages ? form.packages : '';
+            await model.create(newRoom({ ...form, packages }), key);
             onDone();
           });
         }
@@ -208,6 +217,15 @@ export function NewInterview(props: Props): React.ReactElement {
             ))}
           </select>
         </label>
+      )}
+      {takesPackages && (
+        <PackagesField
+          value={form.packages}
+          trans={trans}
+          onChange={packages => {
+            change({ packages });
+          }}
+        />
       )}
       <fieldset>
         <legend>{trans.__('Begins with')}</legend>

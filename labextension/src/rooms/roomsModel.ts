@@ -26,6 +26,8 @@ export interface HostApi {
   rooms(): Promise<Room[]>;
   templates(): Promise<Template[]>;
   profiles(): Promise<Profile[]>;
+  setPackages(id: string, packages: string[]): Promise<Room>;
+  prepare(id: string): Promise<Room>;
   createRoom(room: NewRoom, key: string): Promise<Room>;
   deleteRoom(id: string): Promise<void>;
   setState(id: string, to: RoomState, inSeconds?: number): Promise<Room>;
@@ -118,6 +120,17 @@ export class RoomsModel implements IDisposable {
     const created = await this._api.createRoom(room, key);
     await this.refresh();
     return created;
+  }
+
+  async setPackages(id: string, packages: string[]): Promise<void> {
+    await this._api.setPackages(id, packages);
+    await this.refresh();
+  }
+
+  /** Try once more to install a room's packages. */
+  async prepare(id: string): Promise<void> {
+    await this._api.prepare(id);
+    await this.refresh();
   }
 
   enter(id: string): Promise<string> {
