@@ -19,6 +19,7 @@
     ├── TooManyRequests             429
     ├── SandboxError                500  the sandbox failed in a way nobody could foresee
     │   ├── EngineUnavailable       503  no container engine answers
+    │   ├── EngineFull              503  the container engine's disk is full
     │   ├── ImageMissing            503  the profile's image has not been built
     │   ├── DatasetMissing          503  a room's large data file is not where sandboxes find it
     │   ├── PackagesFailed          503  what the room's kernel needs on top could not be installed
@@ -170,6 +171,16 @@ class EngineUnavailable(SandboxError):
     default_hint = (
         "Cells run only in containers. Start a Docker engine on the server "
         "(`make services` installs one where it may), then run the cell again."
+    )
+
+
+class EngineFull(SandboxError):
+    code = "engine_full"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    close_code = 1013
+    default_hint = (
+        "Kernels that run go on. Free space where the engine keeps its data (on the server: "
+        "`docker system df`, then `docker system prune`); after that, run the cell again."
     )
 
 

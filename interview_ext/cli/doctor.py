@@ -16,12 +16,17 @@ import docker.errors
 from jupyter_server.serverapp import ServerApp
 
 from interview_ext.app import InterviewApp, broker_of
-from interview_ext.errors import ImageMissing, InterviewError
+from interview_ext.errors import EngineFull, ImageMissing, InterviewError
 from interview_ext.sandbox.engines import DOCKER, WARNINGS, engine_of
 from interview_ext.sandbox.images import connect, reference
+from interview_ext.sandbox.profiles import GIB, MIB
 from interview_ext.storage.sqlite import SqliteStore
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", ""})
+LOCAL = "http+docker://"
+"""What docker-py calls the address of an engine on a Unix socket."""
+LEAST_FREE_BYTES = 100 * MIB
+"""A container takes less than one MiB of the engine's disk; there are 100 by default."""
 EVERYWHERE = frozenset({"0.0.0.0", "::", "*"})  # noqa: S104 - recognised, not bound
 
 
@@ -115,6 +120,7 @@ async def _engine(app: InterviewApp) -> list[Check]:
     return [
         Check(name="engine", verdict=Verdict.OK, found=f"{status.name} {status.version}"),
         Check(name="runtime", verdict=Verdict.OK, found=runtime),
+        *await asyncio.to_thread(_disk),
         *[await asyncio.to_thread(_image, image, image in vital) for image in images],
     ]
 
@@ -126,10 +132,28 @@ async def _broker(app: InterviewApp) -> Check:
         status = await broker.engine_status()
     finally:
         await broker.stop()
-    if not status.available:
+    if status.problem or not status.available:
         return Check(name="broker", verdict=Verdict.MISSING, found=status.problem, fix=status.hint)
     found = f"{app.sandbox_broker}: {status.name} {status.version}"
     return Check(name="broker", verdict=Verdict.OK, found=found)
+
+
+def _disk() -> list[Check]:
+    """Whether the engine has room for containers; nothing if it keeps them on another machine."""
+    client = connect()
+    try:
+        folder = str(client.info().get("DockerRootDir", ""))
+        free_bytes = shutil.disk_usage(folder).free if client.base_url.startswith(LOCAL) else None
+    except OSError:
+        return []
+    finally:
+        client.close()
+    if free_bytes is None:
+        return []
+    found = f"{free_bytes / GIB:.1f} GiB free in {folder}"
+    if free_bytes >= LEAST_FREE_BYTES:
+        return [Check(name="disk", verdict=Verdict.OK, found=found)]
+    return [Check(name="disk", verdict=Verdict.MISSING, found=found, fix=EngineFull.default_hint)]
 
 
 def _image(image: str, vital: bool) -> Check:  # noqa: FBT001

@@ -33,6 +33,18 @@ from interview_ext.rooms.model import Room
 
 log = logging.getLogger(__name__)
 
+
+class _NoRefusals(logging.Filter):
+    """Drops the traceback that jupyter_client logs of each error of ours: whoever asked is told."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, InterviewError)
+
+
+managers_log = logging.getLogger(f"{__name__}.managers")
+managers_log.addFilter(_NoRefusals())
+
 PROVISIONER = "interview-docker-provisioner"
 KERNEL_NAME = "interview-{profile}"
 
@@ -209,7 +221,10 @@ class SandboxLauncher:
         name = self.kernel_name(room.profile)
         self._check_spec(name)
         manager = AsyncKernelManager(
-            kernel_name=name, kernel_id=kernel_id, kernel_spec_manager=self._specs
+            kernel_name=name,
+            kernel_id=kernel_id,
+            kernel_spec_manager=self._specs,
+            log=managers_log,
         )
         try:
             await manager.start_kernel(interview=self._request(room, files, adopt, on_wait))

@@ -23,7 +23,13 @@ import docker
 import docker.errors
 import requests
 
-from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError, SandboxGone
+from interview_ext.errors import (
+    EngineFull,
+    EngineUnavailable,
+    ImageMissing,
+    SandboxError,
+    SandboxGone,
+)
 
 from .docker_client import connect
 from .docker_settings import create_body, kernel_exec
@@ -42,6 +48,8 @@ STREAM_HEADER = struct.Struct(">BxxxL")  # stream (1 stdout, 2 stderr), size: th
 WRITE_HIGH_WATER_BYTES = 1024 * 1024
 NO_SOURCE = "bind source path does not exist"
 """The engine's words for a mount of what is not on its machine."""
+NO_SPACE = "no space left on device"
+"""ENOSPC in the words of Go, in which the engine is written."""
 _SILENT = (docker.errors.DockerException, requests.RequestException, OSError)
 """What docker-py raises when no engine answers."""
 
@@ -144,6 +152,8 @@ class DockerEngine:
         except docker.errors.NotFound as error:
             raise SandboxGone("The container is gone.", reason="crash") from error
         except docker.errors.APIError as error:
+            if NO_SPACE in str(error.explanation):  # with a path that is none of a candidate's
+                raise EngineFull("The container engine's disk is full.") from error
             raise SandboxError(f"The container engine refused: {error.explanation}") from error
         except _SILENT as error:
             _let_go(error)

@@ -17,7 +17,7 @@ Isolation = Literal["container", "webassembly", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStatus:
-    """Whether cells can run. `problem` and `hint` are empty if they can.
+    """Whether cells can run. `problem` and `hint` are empty if they can, also in fresh kernels.
 
     `isolation` says what stands between cells and the machine.
     """
@@ -116,7 +116,7 @@ class Engine(Containers, Protocol):
     async def create(self, profile: Profile, image: str, labels: Mapping[str, str]) -> str:
         """Make a container of `image`, not yet started; the answer is its handle.
 
-        Raises ImageMissing if the image is not there.
+        Raises ImageMissing if the image is not there, EngineFull if there is no room for it.
         """
 
     async def start(self, container: str) -> None:

@@ -115,6 +115,7 @@ class Link:
         self._replay = ReplayBuffer(REPLAY_BYTES)
         self._attachment: Attachment | None = None
         self._greeted = asyncio.Event()
+        self._news = asyncio.Event()
         self._introduced = self._takes_over
         self._received = 0
         self._acked = 0
@@ -140,8 +141,14 @@ class Link:
         """Connect to the container's stdio, before it is started."""
         self._attachment = await self._containers.attach(self._container, self)
 
-    async def greet(self) -> None:
+    async def greet(self, *, once: bool = False) -> None:
         """Introduce ourselves to the shim, and wait for its answer.
+
+        Parameters
+        ----------
+        once:
+            Whether to give up when the attachment is lost meanwhile, instead of waiting for what
+            the next one brings.
 
         Raises
         ------
@@ -163,7 +170,11 @@ class Link:
         self._introduced = True
         try:
             async with asyncio.timeout(GREETING_S):
-                await self._greeted.wait()
+                while not self._greeted.is_set():
+                    if once and self._attachment is None:
+                        raise SandboxProtocolError("The container's stdio was lost again.")
+                    self._news.clear()
+                    await self._news.wait()
         except TimeoutError:
             raise SandboxProtocolError("The container's shim does not answer.") from None
 
@@ -300,6 +311,7 @@ class Link:
             self._begin_from(greeting, received)
         self._replay.acknowledge(received)
         self._greeted.set()
+        self._news.set()
         for frame in self._replay.rest():
             self._write(frame)
 
@@ -381,6 +393,7 @@ class Link:
         """See :class:`Receiver`."""
         self._attachment = None
         self._greeted.clear()
+        self._news.set()
         self._stalled = False
         if not self._closed and self._reattaching is None:
             self._reattaching = asyncio.get_running_loop().create_task(self._reattach())
@@ -405,7 +418,9 @@ class Link:
                     if loop.time() > until:
                         raise
                 else:
-                    tries += 1
+                    # A broker whose engine is away lets one attach, and finds out then.
+                    if self._attachment is not None or loop.time() > until:
+                        tries += 1
             raise SandboxProtocolError("The container's shim does not answer.")
         except SandboxError as error:
             self._fail(error)
@@ -423,7 +438,7 @@ class Link:
         self._reader.restart()
         self._attachment = await self._containers.attach(self._container, self)
         with contextlib.suppress(SandboxProtocolError):
-            await self.greet()
+            await self.greet(once=True)
             log.info("sandbox %.12s: attached again", self._container)
             return True
         if self._attachment is not None:  # else it was lost again meanwhile

@@ -20,6 +20,8 @@ class Pool:
         How many should wait.
     problem:
         Why the last one could not be started; None once one could.
+    failures:
+        How many could not be started since the last one that could.
     retry_at:
         Monotonic time before which no further one is tried.
     users:
@@ -30,6 +32,7 @@ class Pool:
         self.profile = profile
         self.target = 0
         self.problem: SandboxError | None = None
+        self.failures = 0
         self.retry_at = 0.0
         self.users = 0
         self.handed_out = 0

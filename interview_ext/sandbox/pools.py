@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from interview_ext.errors import EngineUnavailable, SandboxError, SandboxExhausted
+from interview_ext.errors import EngineFull, EngineUnavailable, SandboxError, SandboxExhausted
 
 from .broker import OnWait, PoolState, Schedule, unheard
 from .deaths import Reason
@@ -35,6 +35,9 @@ from .warmup import warm_up
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+LONGEST_RETRY_S = 60.0
+"""After a start that failed the next is tried so much later; at first, and at most."""
+
 FORECAST_EVERY_S = 15.0
 WAIT_S = 300.0
 """How long a claim waits for a place: as long as somebody may sit before a room and see why."""
@@ -348,6 +351,8 @@ class Pools:
         if owner is not None:
             self._owners[sandbox] = owner
         sandbox.on_death(lambda _: self._ended(sandbox))
+        if any(isinstance(pool.problem, EngineFull) for pool in self._pools.values()):
+            self.try_again()
         return sandbox
 
     def _ended(self, sandbox: Sandbox) -> None:
@@ -404,13 +409,24 @@ class Pools:
         except SandboxError as error:
             if pool.problem is None:
                 log.warning("no %s sandbox can be kept warm: %s", pool.profile.name, error)
+            wait_s = min(RETRY_S * 2**pool.failures, LONGEST_RETRY_S)
             pool.problem = error
-            pool.retry_at = time.monotonic() + RETRY_S
-            asyncio.get_running_loop().call_later(RETRY_S, self._wanted.set)
+            pool.failures += 1
+            pool.retry_at = time.monotonic() + wait_s
+            asyncio.get_running_loop().call_later(wait_s, self._wanted.set)
             return
         pool.problem = None
+        pool.failures = 0
         pool.add(sandbox)
         self._serve()
+
+    def try_again(self) -> None:
+        """Fill at once what could not be filled: the engine is well again."""
+        for pool in self._pools.values():
+            pool.problem = None
+            pool.failures = 0
+            pool.retry_at = 0.0
+        self._wanted.set()
 
     def plan(self, schedule: Schedule, *, owner: str) -> None:
         """Learn what an owner has planned; it replaces what was known of it."""

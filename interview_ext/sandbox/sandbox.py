@@ -64,6 +64,7 @@ class Sandbox:
         profile: Profile,
         patience_s: float = 0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_left_over: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.id = uuid.uuid4().hex
         self.profile = profile
@@ -76,6 +77,7 @@ class Sandbox:
         self._patience_s = patience_s
         self._sync: bytes | None = None
         self._clock = clock
+        self._on_left_over = on_left_over
         self._loop = asyncio.get_running_loop()
         self._link: Link | None = None
         self._process = ""
@@ -255,6 +257,7 @@ class Sandbox:
                 await self._containers.remove(self.container)
             except SandboxError as error:
                 log.warning("container %.12s may be left over: %s", self.container, error)
+                self._on_left_over(self.container)
 
     # -- what the engine tells --------------------------------------------------------------
 

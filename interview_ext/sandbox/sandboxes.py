@@ -19,6 +19,7 @@ from typing import Any
 from interview_ext.errors import (
     BadRequest,
     DatasetMissing,
+    EngineFull,
     EngineUnavailable,
     NotFound,
     SandboxError,
@@ -49,6 +50,9 @@ PROFILE_LABEL = "interview.profile"
 TICK_S = 1.0
 ENGINE_RETRY_S = 1.0
 ENGINE_RETRIES = 3
+REMOVE_AGAIN_S = 5.0
+FULL_S = 90.0
+"""How long an engine counts as full after a start that failed for that. Pools try more often."""
 
 
 class Sandboxes:
@@ -104,6 +108,7 @@ class Sandboxes:
         self._datasets = datasets
         self._left: dict[str, Sandbox] = {}
         self._all: set[Sandbox] = set()
+        self._unremoved: set[str] = set()
         self._metrics = metrics or SandboxMetrics()
         self._pools = Pools(
             profiles,
@@ -118,6 +123,7 @@ class Sandboxes:
         self._preparer = Preparer(packages, attempt=self._attempt, on_ready=self._pools.add)
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
+        self._full: tuple[float, EngineFull] | None = None
         self._stopping = False
 
     # -- life -------------------------------------------------------------------------------
@@ -138,7 +144,8 @@ class Sandboxes:
         self._pools.start()
         self._preparer.start()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._listen()), loop.create_task(self._tick())]
+        work = (self._listen(), self._tick(), self._remove_again())
+        self._tasks = [loop.create_task(each) for each in work]
 
     async def stop(self) -> None:
         """End every sandbox and give back everything. Idempotent."""
@@ -161,7 +168,12 @@ class Sandboxes:
 
     async def engine_status(self) -> EngineStatus:
         """Whether cells can run, and if not why; never raises."""
-        return await self.engine.status()
+        status = await self.engine.status()
+        if status.available and self._full is not None:
+            at, error = self._full
+            if asyncio.get_running_loop().time() - at < FULL_S:
+                return replace(status, problem=error.message, hint=error.hint)
+        return status
 
     async def remove_left_over(self) -> int:
         """Remove containers with our server's label that none of our sandboxes stands for."""
@@ -327,7 +339,12 @@ class Sandboxes:
         image = image or await self._image(profile)
         sandbox = self._sandbox(profile)
         labels = {**self._labels, PROFILE_LABEL: profile.name}
-        await sandbox.start(self.engine, image=image, labels=labels)
+        try:
+            await sandbox.start(self.engine, image=image, labels=labels)
+        except EngineFull as error:
+            self._full = (asyncio.get_running_loop().time(), error)
+            raise
+        self._full = None
         return sandbox
 
     async def _image(self, profile: Profile) -> str:
@@ -337,7 +354,12 @@ class Sandboxes:
         return await asyncio.to_thread(reference, profile.image)
 
     def _sandbox(self, profile: Profile) -> Sandbox:
-        sandbox = Sandbox(containers=self.engine, profile=profile, clock=self._clock)
+        sandbox = Sandbox(
+            containers=self.engine,
+            profile=profile,
+            clock=self._clock,
+            on_left_over=self._unremoved.add,
+        )
         self._all.add(sandbox)
         sandbox.on_death(lambda death: self._note_death(sandbox, death))
         return sandbox
@@ -356,8 +378,10 @@ class Sandboxes:
                 async with aclosing(await self.engine.events(self._labels)) as events:
                     self._listening.set()
                     await self._catch_up()
+                    if failures:
+                        self._pools.try_again()
+                    failures = 0
                     async for event in events:
-                        failures = 0
                         self._dispatch(event)
             except SandboxError as error:
                 self._listening.clear()
@@ -379,6 +403,15 @@ class Sandboxes:
         for sandbox in self._all:
             if sandbox.container == event.container:
                 sandbox.engine_event(event)
+
+    async def _remove_again(self) -> None:
+        """Remove what could not be removed when it ended: it may hold memory until then."""
+        while True:
+            await asyncio.sleep(REMOVE_AGAIN_S)
+            for container in list(self._unremoved):
+                with suppress(SandboxError):
+                    await self.engine.remove(container)
+                    self._unremoved.discard(container)
 
     async def _tick(self) -> None:
         while True:

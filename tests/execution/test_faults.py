@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from interview_ext.errors import EngineUnavailable
 from interview_ext.sandbox.broker import Broker
 from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
-from tests.execution.conftest import Bench
-from tests.execution.documents import Notebook
+from tests.execution.faults import Fault, running
 from tests.execution.sandboxes import house
 from tests.sandbox.broker_process import BrokerProcess
 from tests.sandbox.conftest import EngineProxy
 
 pytestmark = pytest.mark.timeout(120)
-ENDLESS = "import time; print('on', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
@@ -56,56 +54,14 @@ def own(**settings: Any) -> Sandboxes:
     return Sandboxes(server_id=f"test-{secrets.token_hex(6)}", pool_size=0, **settings)
 
 
-@dataclass
-class Fault:
-    """A room with a cell that runs for ever, and one behind it."""
-
-    bench: Bench
-    notebook: Notebook
-    runs: list[Any]
-
-    async def ends(self, state: str, death: str) -> None:
-        """See that the first has ended so, and the second was cleared."""
-        first, second = [await self.bench.ended(run) for run in self.runs]
-        assert (first["state"], first["death"]) == (state, death)
-        assert second["state"] == "cleared"
-        error = self.bench.outputs("a")[-1]
-        assert error["output_type"] == "error"
-        self.idle()
-
-    async def ends_without_engine(self) -> None:
-        """See that it ended for want of an engine, and that a new run is refused for that."""
-        await self.ends("died", "engine lost")
-        with pytest.raises(EngineUnavailable):
-            await self.bench.submit("b")
-        self.idle()
-
-    def idle(self) -> None:
-        states = {self.notebook.pages[1].cell(cell).get("execution_state") for cell in "ab"}
-        assert "running" not in states
-
-    async def goes_on(self) -> None:
-        assert (await self.bench.run("c"))["state"] == "done"
-        assert self.bench.text("c") == "again\n"
-
-
-@asynccontextmanager
-async def running(folder: Path, sandboxes: Broker) -> AsyncIterator[Fault]:
-    async with house(folder, sandboxes) as bench:
-        notebook = bench.notebook(a=ENDLESS, b="print('b')", c="print('again')")
-        runs = [await bench.submit("a"), await bench.submit("b")]
-        await notebook.becomes("a", lambda cell: "on" in str(cell["outputs"]))
-        yield Fault(bench, notebook, runs)
-
-
-def remove(label: str) -> None:
-    """Remove the containers by hand."""
+def containers(label: str, *, and_remove: bool = False) -> list[str]:
+    """A server's containers; by hand they are removed."""
     client = docker.from_env()
     try:
-        found = client.api.containers(all=True, filters={"label": f"{SERVER_LABEL}={label}"})
-        assert found
-        for row in found:
+        rows = client.api.containers(all=True, filters={"label": f"{SERVER_LABEL}={label}"})
+        for row in rows if and_remove else ():
             client.api.remove_container(row["Id"], force=True)
+        return [row["Id"] for row in rows]
     finally:
         client.close()
 
@@ -126,7 +82,7 @@ def through_the_broker(broker: BrokerProcess) -> tuple[Broker, str]:
 async def test_a_container_removed_by_hand(way: Way, broker: BrokerProcess, tmp_path: Path) -> None:
     sandboxes, label = way(broker)
     async with running(tmp_path, sandboxes) as fault:
-        remove(label)
+        assert containers(label, and_remove=True)
         await fault.ends("died", "crash")
         await fault.goes_on()
 
@@ -140,6 +96,29 @@ async def test_the_engine_goes_away_and_comes_back(
         await fault.ends_without_engine()
         await proxy.start()
         await fault.goes_on()
+
+
+async def test_what_could_not_be_removed_is_removed_when_the_engine_is_back(
+    sandbox_image: None, proxy: EngineProxy
+) -> None:
+    """A frozen container would stay for ever: its shim cannot see that nobody is there."""
+    sandboxes = own(engine=DockerEngine(proxy.url))
+    await sandboxes.start()
+    try:
+        sandbox = await sandboxes.claim("python", room="r")
+        await sandbox.freeze()
+        await proxy.stop()
+        async with asyncio.timeout(30):
+            await sandbox.ended.wait()
+        await sandbox.stop()
+        assert await asyncio.to_thread(containers, sandboxes.server_id) == [sandbox.container]
+        await proxy.start()
+        until = time.monotonic() + 30
+        while await asyncio.to_thread(containers, sandboxes.server_id):
+            assert time.monotonic() < until
+            await asyncio.sleep(0.2)
+    finally:
+        await sandboxes.stop()
 
 
 async def test_the_broker_is_killed_and_stays_away(broker: BrokerProcess, tmp_path: Path) -> None:

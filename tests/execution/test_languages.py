@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from interview_ext.app import InterviewApp, broker_of
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile
 from interview_ext.sandbox.images import build, connect, reference
-from interview_ext.sandbox.profiles import MIB, PROFILES, Profile
+from interview_ext.sandbox.profiles import MIB, PROFILES, PYTHON, Profile
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
 from tests.execution.conftest import Bench
 from tests.execution.sandboxes import house
+from tests.sandbox.broker_process import BrokerProcess
 from tests.sandbox.languages import DATA, LANGUAGES
 
 
@@ -92,6 +94,41 @@ async def test_a_room_in_each_language(room: Bench) -> None:
 
     assert (await room.run("here"))["state"] == "done"
     assert "42" in shown(room.outputs("here"))
+
+
+@pytest.mark.parametrize("name", [name for name in PROFILES if name != PYTHON.name])
+async def test_a_room_in_another_language_through_the_broker(
+    sandbox_image: None, name: str
+) -> None:
+    """A result, an error, an interrupt; the kernel is the same after all of them."""
+    language = LANGUAGES[name]
+    with tempfile.TemporaryDirectory(prefix="languages-") as folder:
+        broker = BrokerProcess(Path(folder) / "broker")
+        await broker.start()
+        try:
+            async with house(Path(folder) / "room", broker.client("one"), PROFILES[name]) as room:
+                notebook = room.notebook(
+                    here=language.still_here,
+                    error=language.error,
+                    endless=language.endless,
+                )
+                assert (await room.run("here"))["state"] == "done"
+                assert "42" in shown(room.outputs("here"))
+
+                assert (await room.run("error"))["state"] == "error"
+                assert language.error_says in shown(room.outputs("error"))
+
+                endless = await room.submit("endless")
+                await notebook.becomes("endless", lambda cell: "begun" in str(cell["outputs"]))
+                await room.executions.interrupt(room.candidate)
+                assert (await room.ended(endless))["state"] == "interrupted"
+
+                assert (await room.run("here"))["execution_count"] == 4
+                assert "42" in shown(room.outputs("here"))
+        finally:
+            await broker.stop()
+        log = (Path(folder) / "broker" / "broker.log").read_text()
+        assert "Traceback" not in log, log[-4000:]
 
 
 @pytest.mark.parametrize(

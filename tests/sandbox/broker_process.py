@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 import subprocess
@@ -111,6 +112,8 @@ class BrokerProcess:
         """A server's client, under a name; not yet started."""
         token_file = self.token_file(name, max_sandboxes=max_sandboxes)
         http = BrokerHttp(BrokerAddress.parse(self.url), token_file=token_file)
+        # Brokers of other tests have clients of that name too, and may run beside this one.
+        own = hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]
         return BrokerClient(
-            http, server_id=f"test-{name}", patience_s=patience_s, datasets=datasets
+            http, server_id=f"test-{own}-{name}", patience_s=patience_s, datasets=datasets
         )

@@ -81,7 +81,7 @@ export function SandboxView(props: Props): React.ReactElement | null {
           )}
         </div>
       )}
-      {!sandbox.engine.available && (
+      {sandbox.engine.message && (
         <Problem text={`${sandbox.engine.message} ${sandbox.engine.hint}`} />
       )}
       {running && <Usage sandbox={sandbox} trans={trans} />}
