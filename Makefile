@@ -106,9 +106,14 @@ test: install ## every test, with its services started and stopped
 test-js: install ## the front end's unit tests
 	@cd labextension && npm test --silent -- $(ARGS)
 
-.PHONY: test-unit test-contract test-architecture
-test-unit test-contract test-architecture: test-%: install
+.PHONY: test-unit test-architecture
+test-unit test-architecture: test-%: install
 	@.venv/bin/python -m pytest tests/$* $(ARGS)
+
+.PHONY: test-contract
+test-contract: install
+	@scripts/packages.sh
+	@.venv/bin/python -m pytest tests/contract $(ARGS)
 
 test-%: install ## the tests of one folder: make test-unit
 	@scripts/packages.sh

@@ -66,8 +66,8 @@ from interview_ext.sandbox.profiles import GIB, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
 from interview_ext.sandbox.specs import ProfileSpecs
+from interview_ext.storage.backends import check_url, store_of
 from interview_ext.storage.memory_bus import MemoryBus
-from interview_ext.storage.sqlite import SqliteStore
 
 EXPORTS = "interviews"
 PLAN_EVERY_S = 15.0
@@ -87,6 +87,15 @@ class InterviewApp(ExtensionApp):
     store_path = Unicode(
         help="""The SQLite file that holds rooms, people, documents and timelines. It and its
         folder are made when missing. A file belongs to one server at a time.""",
+    ).tag(config=True)
+
+    store_url = Unicode(
+        "",
+        help="""The MongoDB database that holds them instead of the file, such as
+        ``mongodb://user:password@host1,host2/interviews?replicaSet=rs&tls=true``, or
+        ``mongodb+srv://…``, with the options of MongoDB's own drivers. A replica set or a sharded
+        cluster is needed. A database belongs to one server at a time. Empty: `store_path`, in whose
+        folder the server keeps a little of its own in any case.""",
     ).tag(config=True)
 
     export_dir = Unicode(
@@ -278,6 +287,14 @@ class InterviewApp(ExtensionApp):
             raise TraitError(f"InterviewApp.{proposal['trait'].name}: {error}") from error
         return url
 
+    @validate("store_url")
+    def _valid_store_url(self, proposal: Any) -> str:
+        try:
+            check_url(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"InterviewApp.store_url {error}") from error
+        return str(proposal["value"])
+
     @validate("sandbox_broker")
     def _valid_broker(self, proposal: Any) -> str:
         url: str = proposal["value"]
@@ -373,8 +390,7 @@ class House:
 
     def __init__(self, app: InterviewApp, *, base_url: str, root_dir: Path) -> None:
         self._app = app
-        store_path = Path(app.store_path)
-        self.store = SqliteStore(store_path)
+        self.store = store_of(app.store_url, path=Path(app.store_path))
         self.bus = MemoryBus()
         self.timeline = Timeline(self.store, self.bus)
         self.rooms = Rooms(store=self.store, bus=self.bus, timeline=self.timeline)

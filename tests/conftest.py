@@ -13,7 +13,9 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+
+    from tests.services.mongodb import ReplicaSet
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,3 +114,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("hostile programs")
         for line in report.printed(found):
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
+    """A replica set of one member; every test takes a database of its own in it."""
+    from tests.services.mongodb import ReplicaSet
+
+    replica_set = ReplicaSet(tmp_path_factory.mktemp("mongodb"))
+    try:
+        replica_set.start()
+        yield replica_set
+    finally:
+        replica_set.stop()

@@ -71,10 +71,12 @@ class MeasuredLog:
             registry=registry,
         )
 
-    async def append(self, document_id: str, entries: Sequence[NewLogEntry]) -> list[LogEntry]:
+    async def append(
+        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+    ) -> list[LogEntry]:
         """See `UpdateLog`. A commit that fails is not measured."""
         began = time.perf_counter()
-        numbered = await self._log.append(document_id, entries)
+        numbered = await self._log.append(document_id, entries, batch=batch)
         self._seconds.observe(time.perf_counter() - began)
         return numbered
 

@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from interview_ext.cli.doctor import doctor
 
         return doctor(as_json=options.json)
+    if options.command == "storage":
+        from interview_ext.cli.storage import migrate
+
+        return migrate(source=options.source, target=options.target)
     from interview_ext.cli.demo import Demo
 
     return Demo(
@@ -70,5 +74,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     token.add_argument(
         "--dir", type=Path, default=None, help="the broker's state_dir, if it is configured"
+    )
+
+    storage = commands.add_parser("storage", help="move interviews to another store")
+    steps = storage.add_subparsers(dest="step", required=True)
+    migrate = steps.add_parser(
+        "migrate", help="copy the SQLite store into MongoDB and compare the two"
+    )
+    migrate.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILE",
+        type=Path,
+        default=None,
+        help="the SQLite file (default: InterviewApp.store_path)",
+    )
+    migrate.add_argument(
+        "--to",
+        dest="target",
+        metavar="URL",
+        default=None,
+        help="mongodb://…/database (default: InterviewApp.store_url)",
     )
     return parser

@@ -20,7 +20,7 @@ from interview_ext.errors import EngineFull, ImageMissing, InterviewError
 from interview_ext.sandbox.engines import DOCKER, WARNINGS, engine_of
 from interview_ext.sandbox.images import connect, reference
 from interview_ext.sandbox.profiles import GIB, MIB
-from interview_ext.storage.sqlite import SqliteStore
+from interview_ext.storage.backends import store_of
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", ""})
 LOCAL = "http+docker://"
@@ -66,7 +66,7 @@ async def examine(app: InterviewApp, server: ServerApp) -> list[Check]:
     """Look at everything, in the order in which it is needed."""
     return [
         *await _engine(app),
-        await _store(app.store_path),
+        await _store(app),
         Check(name="bus", verdict=Verdict.OK, found="inside the server process"),
         _address(app, server),
         _https(app, server),
@@ -171,8 +171,8 @@ def _image(image: str, vital: bool) -> Check:  # noqa: FBT001
     return Check(name="image", verdict=Verdict.OK, found=tag)
 
 
-async def _store(path: str) -> Check:
-    store = SqliteStore(Path(path))
+async def _store(app: InterviewApp) -> Check:
+    store = store_of(app.store_url, path=Path(app.store_path))
     try:
         await store.start()
     except InterviewError as error:
@@ -184,7 +184,7 @@ async def _store(path: str) -> Check:
             fix=error.hint,
         )
     await store.stop()
-    return Check(name="store", verdict=Verdict.OK, found=f"SQLite, {path}")
+    return Check(name="store", verdict=Verdict.OK, found=store.about)
 
 
 def _address(app: InterviewApp, server: ServerApp) -> Check:

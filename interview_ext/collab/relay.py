@@ -42,7 +42,7 @@ from interview_ext.collab.wire.update import (
 )
 from interview_ext.errors import InterviewError, StoreUnavailable
 from interview_ext.rooms.actor import Actor
-from interview_ext.rooms.ids import Clock
+from interview_ext.rooms.ids import Clock, new_id
 from interview_ext.rooms.model import Document, NewLogEntry
 from interview_ext.rooms.ports import Bus, UpdateLog, room_topic
 
@@ -318,8 +318,9 @@ class Relay:
                 done.append(item.then)
         if commits:
             entries = [self._entry(commit) for commit in commits]
+            name = new_id("batch")  # of every repetition: a lost answer doubles nothing
             numbered = await self._persistently(
-                lambda: self._log.append(self._document.id, entries)
+                lambda: self._log.append(self._document.id, entries, batch=name)
             )
             self._apply(commits, [entry.seq for entry in numbered])
             self._forward(commits)

@@ -156,10 +156,19 @@ class RunStore(Protocol):
 class UpdateLog(Protocol):
     """The truth of every document. Called by `collab` only."""
 
-    async def append(self, document_id: str, entries: Sequence[NewLogEntry]) -> list[LogEntry]:
+    async def append(
+        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+    ) -> list[LogEntry]:
         """Commit the entries in their order and return them numbered.
 
         Calls of many documents that wait at the same time share a commit.
+
+        Parameters
+        ----------
+        batch:
+            An id of this call (`ids.new_id`). After `StoreUnavailable` it may not be known
+            whether the entries were stored: repeat the call with the same id and the same
+            entries, and they are stored once.
         """
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]: ...

@@ -25,18 +25,20 @@ from interview_ext.rooms.model import (
     Seat,
 )
 from interview_ext.rooms.timeline import GENESIS
+from interview_ext.storage.bodies import (
+    DOCUMENT,
+    EVENT,
+    INVITE,
+    PARTICIPANT,
+    ROOM,
+    RUN,
+    SEAT,
+    dump,
+)
 from interview_ext.storage.sqlite_engine import SqliteEngine
 from interview_ext.storage.sqlite_schema import MIGRATIONS
 
 T = TypeVar("T")
-
-_ROOM = TypeAdapter(Room)
-_DOCUMENT = TypeAdapter(Document)
-_PARTICIPANT = TypeAdapter(Participant)
-_INVITE = TypeAdapter(Invite)
-_SEAT = TypeAdapter(Seat)
-_EVENT = TypeAdapter(Event)
-_RUN = TypeAdapter(Run)
 
 _FileTable = Literal["data_files", "kept_files"]
 
@@ -54,10 +56,6 @@ _DELETE_ROOM = (
 )
 
 
-def _dump(adapter: TypeAdapter[T], value: T) -> str:
-    return adapter.dump_json(value).decode()
-
-
 class SqliteStore:
     """See `interview_ext.rooms.ports.Store`, whose every method this is.
 
@@ -68,7 +66,13 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._db = SqliteEngine(path, MIGRATIONS)
+
+    @property
+    def about(self) -> str:
+        """What and where it is, for people."""
+        return f"SQLite, {self._path}"
 
     async def start(self) -> None:
         await self._db.start()
@@ -94,7 +98,7 @@ class SqliteStore:
                     return before
             db.execute(
                 "INSERT INTO rooms VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*_room_row(room), idempotency_key, _dump(_ROOM, room)),
+                (*_room_row(room), idempotency_key, dump(ROOM, room)),
             )
             for document in documents:
                 _insert_document(db, document)
@@ -107,15 +111,20 @@ class SqliteStore:
         return await self._db.read(lambda db: _find_room(db, owner, idempotency_key))
 
     async def get_room(self, room_id: str) -> Room | None:
-        return await self._one(_ROOM, "SELECT body FROM rooms WHERE id = ?", room_id)
+        return await self._one(ROOM, "SELECT body FROM rooms WHERE id = ?", room_id)
 
     async def list_rooms(self, owner: str) -> list[Room]:
         query = "SELECT body FROM rooms WHERE owner = ? ORDER BY starts_at DESC, id"
-        return await self._all(_ROOM, query, owner)
+        return await self._all(ROOM, query, owner)
 
     async def list_open_rooms(self) -> list[Room]:
         query = "SELECT body FROM rooms WHERE state NOT IN ('ended', 'archived') ORDER BY starts_at"
-        return await self._all(_ROOM, query)
+        return await self._all(ROOM, query)
+
+    async def room_keys(self) -> dict[str, str | None]:
+        """Return every room's id and the key it was created with. Called by `migration`."""
+        query = "SELECT id, idempotency_key FROM rooms ORDER BY id"
+        return await self._db.read(lambda db: dict(db.execute(query).fetchall()))
 
     async def update_room(self, room: Room) -> Room:
         changed = replace(room, version=room.version + 1)
@@ -125,7 +134,7 @@ class SqliteStore:
             done = db.execute(
                 "UPDATE rooms SET owner = ?, state = ?, starts_at = ?, version = ?, body = ? "
                 "WHERE id = ? AND version = ?",
-                (owner, state, starts_at, version, _dump(_ROOM, changed), room.id, room.version),
+                (owner, state, starts_at, version, dump(ROOM, changed), room.id, room.version),
             )
             if done.rowcount == 1:
                 return changed
@@ -149,7 +158,7 @@ class SqliteStore:
 
     async def list_documents(self, room_id: str) -> list[Document]:
         query = "SELECT body FROM documents WHERE room_id = ? ORDER BY rowid"
-        return await self._all(_DOCUMENT, query, room_id)
+        return await self._all(DOCUMENT, query, room_id)
 
     async def put_data_file(self, file: DataFile, content: bytes) -> None:
         await self._put_file("data_files", file, content)
@@ -223,14 +232,14 @@ class SqliteStore:
 
     async def get_participant(self, participant_id: str) -> Participant | None:
         query = "SELECT body FROM participants WHERE id = ?"
-        return await self._one(_PARTICIPANT, query, participant_id)
+        return await self._one(PARTICIPANT, query, participant_id)
 
     async def list_participants(self, room_id: str) -> list[Participant]:
         query = "SELECT body FROM participants WHERE room_id = ? ORDER BY number"
-        return await self._all(_PARTICIPANT, query, room_id)
+        return await self._all(PARTICIPANT, query, room_id)
 
     async def update_participant(self, participant: Participant) -> None:
-        body = _dump(_PARTICIPANT, participant)
+        body = dump(PARTICIPANT, participant)
         await self._execute("UPDATE participants SET body = ? WHERE id = ?", body, participant.id)
 
     async def add_invite(self, invite: Invite) -> None:
@@ -239,28 +248,28 @@ class SqliteStore:
             invite.id,
             invite.room_id,
             invite.token_digest,
-            _dump(_INVITE, invite),
+            dump(INVITE, invite),
         )
 
     async def get_invite(self, invite_id: str) -> Invite | None:
-        return await self._one(_INVITE, "SELECT body FROM invites WHERE id = ?", invite_id)
+        return await self._one(INVITE, "SELECT body FROM invites WHERE id = ?", invite_id)
 
     async def find_invite(self, token_digest: str) -> Invite | None:
         query = "SELECT body FROM invites WHERE token_digest = ?"
-        return await self._one(_INVITE, query, token_digest)
+        return await self._one(INVITE, query, token_digest)
 
     async def list_invites(self, room_id: str) -> list[Invite]:
         query = "SELECT body FROM invites WHERE room_id = ? ORDER BY number"
-        return await self._all(_INVITE, query, room_id)
+        return await self._all(INVITE, query, room_id)
 
     async def revoke_invite(self, invite_id: str, at: datetime) -> None:
         def work(db: sqlite3.Connection) -> None:
             row = db.execute("SELECT body FROM invites WHERE id = ?", (invite_id,)).fetchone()
             if row is None:
                 raise NotFound("There is no such invite.")
-            invite = replace(_INVITE.validate_json(row[0]), revoked_at=at)
+            invite = replace(INVITE.validate_json(row[0]), revoked_at=at)
             db.execute(
-                "UPDATE invites SET body = ? WHERE id = ?", (_dump(_INVITE, invite), invite_id)
+                "UPDATE invites SET body = ? WHERE id = ?", (dump(INVITE, invite), invite_id)
             )
 
         await self._db.write(work)
@@ -271,24 +280,24 @@ class SqliteStore:
             seat.id,
             seat.room_id,
             seat.secret_digest,
-            _dump(_SEAT, seat),
+            dump(SEAT, seat),
         )
 
     async def get_seat(self, seat_id: str) -> Seat | None:
-        return await self._one(_SEAT, "SELECT body FROM seats WHERE id = ?", seat_id)
+        return await self._one(SEAT, "SELECT body FROM seats WHERE id = ?", seat_id)
 
     async def find_seat(self, secret_digest: str) -> Seat | None:
         return await self._one(
-            _SEAT, "SELECT body FROM seats WHERE secret_digest = ?", secret_digest
+            SEAT, "SELECT body FROM seats WHERE secret_digest = ?", secret_digest
         )
 
     async def list_seats(self, room_id: str) -> list[Seat]:
         query = "SELECT body FROM seats WHERE room_id = ? ORDER BY number"
-        return await self._all(_SEAT, query, room_id)
+        return await self._all(SEAT, query, room_id)
 
     async def update_seats(self, seats: Sequence[Seat]) -> None:
         def work(db: sqlite3.Connection) -> None:
-            rows = [(_dump(_SEAT, seat), seat.id) for seat in seats]
+            rows = [(dump(SEAT, seat), seat.id) for seat in seats]
             db.executemany("UPDATE seats SET body = ? WHERE id = ?", rows)
 
         await self._db.write(work)
@@ -302,7 +311,7 @@ class SqliteStore:
             event = seal(seq + 1, previous)
             db.execute(
                 "INSERT INTO events VALUES (?, ?, ?, ?)",
-                (room_id, event.seq, event.digest, _dump(_EVENT, event)),
+                (room_id, event.seq, event.digest, dump(EVENT, event)),
             )
             return event
 
@@ -312,7 +321,7 @@ class SqliteStore:
         self, room_id: str, *, after: int = 0, limit: int | None = None
     ) -> list[Event]:
         query = "SELECT body FROM events WHERE room_id = ? AND seq > ? ORDER BY seq LIMIT ?"
-        return await self._all(_EVENT, query, room_id, after, -1 if limit is None else limit)
+        return await self._all(EVENT, query, room_id, after, -1 if limit is None else limit)
 
     async def erase_payload(self, room_id: str, seq: int) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -320,10 +329,10 @@ class SqliteStore:
             row = db.execute(query, (room_id, seq)).fetchone()
             if row is None:
                 raise NotFound("There is no such event.")
-            event = replace(_EVENT.validate_json(row[0]), payload=None, salt=None)
+            event = replace(EVENT.validate_json(row[0]), payload=None, salt=None)
             db.execute(
                 "UPDATE events SET body = ? WHERE room_id = ? AND seq = ?",
-                (_dump(_EVENT, event), room_id, seq),
+                (dump(EVENT, event), room_id, seq),
             )
 
         await self._db.write(work)
@@ -336,19 +345,23 @@ class SqliteStore:
             "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
             run.id,
             run.room_id,
-            _dump(_RUN, run),
+            dump(RUN, run),
         )
 
     async def get_run(self, run_id: str) -> Run | None:
-        return await self._one(_RUN, "SELECT body FROM runs WHERE id = ?", run_id)
+        return await self._one(RUN, "SELECT body FROM runs WHERE id = ?", run_id)
 
     async def list_runs(self, room_id: str) -> list[Run]:
         query = "SELECT body FROM runs WHERE room_id = ? ORDER BY number"
-        return await self._all(_RUN, query, room_id)
+        return await self._all(RUN, query, room_id)
 
     # -- update log
 
-    async def append(self, document_id: str, entries: Sequence[NewLogEntry]) -> list[LogEntry]:
+    async def append(
+        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+    ) -> list[LogEntry]:
+        del batch  # a commit that failed here has been rolled back: nothing of it was stored
+
         def work(db: sqlite3.Connection) -> list[LogEntry]:
             last = _last_seq(db, document_id)
             numbered = [
@@ -436,14 +449,14 @@ def _room_row(room: Room) -> tuple[str, str, str, str, int]:
 def _find_room(db: sqlite3.Connection, owner: str, key: str) -> Room | None:
     query = "SELECT body FROM rooms WHERE owner = ? AND idempotency_key = ?"
     row = db.execute(query, (owner, key)).fetchone()
-    return _ROOM.validate_json(row[0]) if row else None
+    return ROOM.validate_json(row[0]) if row else None
 
 
 def _insert_document(db: sqlite3.Connection, document: Document) -> None:
     try:
         db.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?)",
-            (document.id, document.room_id, document.path, _dump(_DOCUMENT, document)),
+            (document.id, document.room_id, document.path, dump(DOCUMENT, document)),
         )
     except sqlite3.IntegrityError as error:
         raise Conflict(f"This interview has a document named {document.path} already.") from error
@@ -452,7 +465,7 @@ def _insert_document(db: sqlite3.Connection, document: Document) -> None:
 def _insert_participant(db: sqlite3.Connection, participant: Participant) -> None:
     db.execute(
         "INSERT INTO participants (id, room_id, body) VALUES (?, ?, ?)",
-        (participant.id, participant.room_id, _dump(_PARTICIPANT, participant)),
+        (participant.id, participant.room_id, dump(PARTICIPANT, participant)),
     )
 
 

@@ -24,7 +24,7 @@ from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import new_id, now
 from interview_ext.rooms.model import Document, Participant, Role, Room, RoomState, Seat, SeatState
-from interview_ext.rooms.ports import Message, room_topic
+from interview_ext.rooms.ports import Message, Store, room_topic
 from interview_ext.rooms.service import RoomPlan, Rooms, RoomSpec
 from interview_ext.rooms.timeline import Timeline
 from interview_ext.storage.memory_bus import MemoryBus
@@ -36,7 +36,7 @@ from tests.collab.pages import WAIT_S, Page
 class FailingLog:
     """The real store, with a switch that makes its log unavailable as a full disk would."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self.down = False
         self.appends = 0
@@ -46,11 +46,11 @@ class FailingLog:
         if name not in ("append", "claim_clients"):
             return method
 
-        async def switched(*args: Any) -> Any:
+        async def switched(*args: Any, **options: Any) -> Any:
             if self.down:
                 raise StoreUnavailable("The disk is full.")
             self.appends += name == "append"
-            return await method(*args)
+            return await method(*args, **options)
 
         return switched
 
@@ -59,7 +59,7 @@ class FailingLog:
 class House:
     """One server with one room."""
 
-    store: SqliteStore
+    store: Store
     log: FailingLog
     bus: MemoryBus
     timeline: Timeline
@@ -209,9 +209,16 @@ def limits() -> Limits:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, limits: Limits) -> AsyncIterator[House]:
-    store, bus = SqliteStore(tmp_path / "s.sqlite"), MemoryBus()
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = SqliteStore(tmp_path / "s.sqlite")
     await store.start()
+    yield store
+    await store.stop()
+
+
+@pytest.fixture
+async def house(tmp_path: Path, limits: Limits, store: Store) -> AsyncIterator[House]:
+    bus = MemoryBus()
     timeline = Timeline(store, bus)
     rooms = Rooms(store=store, bus=bus, timeline=timeline)
     plan = rooms.plan(RoomSpec(title="T", host_name="Host"), owner="owner")
@@ -235,4 +242,3 @@ async def house(tmp_path: Path, limits: Limits) -> AsyncIterator[House]:
     yield house
     await house.stop()
     await rooms.stop()
-    await store.stop()

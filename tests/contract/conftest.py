@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.storage.memory_bus import MemoryBus
+from interview_ext.storage.mongo import MongoStore
 from interview_ext.storage.sqlite import SqliteStore
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "mongodb"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    backends = {"sqlite": lambda: SqliteStore(tmp_path / "interviews.sqlite")}
-    backend: Store = backends[request.param]()
+    backend: Store
+    if request.param == "sqlite":
+        backend = SqliteStore(tmp_path / "interviews.sqlite")
+    else:
+        backend = MongoStore(request.getfixturevalue("mongodb").url(new_id("test")))
     await backend.start()
     yield backend
     await backend.stop()

@@ -176,9 +176,6 @@ async def test_a_data_set_stored_for_a_room_that_is_not_yet_made_is_named(store:
         DataFile(room_id="planned", path="a.bin", size=1, digest="a" * 64, dataset=True)
     )
     assert await store.named_datasets() == {"a" * 64}
-    await store.stop()
-    await store.start()
-    assert await store.named_datasets() == set(), "a crash in between leaves nothing"
 
 
 async def test_kept_files_stand_beside_those_that_were_given(store: Store) -> None:
