@@ -11,7 +11,7 @@ import pytest
 
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.ids import now
-from interview_ext.rooms.model import NewLogEntry
+from interview_ext.rooms.model import DataFile, NewLogEntry
 from interview_ext.storage.sqlite import SqliteStore
 
 
@@ -35,6 +35,18 @@ async def test_the_file_is_private(tmp_path: Path) -> None:
     await store.start()
     await store.stop()
     assert stat.S_IMODE((tmp_path / "new" / "s.sqlite").stat().st_mode) == 0o600
+
+
+async def test_a_data_set_of_a_room_that_was_never_made_is_named_no_more(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "s.sqlite")
+    await store.start()
+    await store.put_dataset(
+        DataFile(room_id="planned", path="a.bin", size=1, digest="a" * 64, dataset=True)
+    )
+    await store.stop()
+    await store.start()
+    assert await store.named_datasets() == set(), "a crash in between leaves nothing"
+    await store.stop()
 
 
 async def test_a_file_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
