@@ -490,15 +490,17 @@ class House:
         ------
         StoreUnavailable
         """
+        if self.datasets is not None:
+            await self.datasets.start()
         await self.store.start()
         await self.bus.start()
         self._unfollow = self.bus.subscribe(ROOMS_TOPIC, self._on_step)
         await self.documents.start()
-        if self.datasets is not None:
-            await self.datasets.start()
         await self.sandboxes.start()
         await self.executions.start()
         await self.rooms.start()
+        if self.datasets is not None:  # what a killed server has left; nothing waits for it
+            await self.datasets.sweep()
         self._steps.add(asyncio.create_task(self._tell_plans(), name="plans"))
 
     async def stop(self) -> None:

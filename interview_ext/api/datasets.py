@@ -56,9 +56,8 @@ class RoomDatasets:
         self._reads = asyncio.Semaphore(MAX_READS)
 
     async def start(self) -> None:
-        """Take the folder, and remove what a killed server has left. Raises StoreUnavailable."""
+        """Take the folder. Raises StoreUnavailable."""
         await asyncio.to_thread(self._folder.open)
-        await self.sweep()
 
     async def stop(self) -> None:
         """Leave the folder."""
@@ -113,7 +112,10 @@ class RoomDatasets:
                 raise
 
     async def sweep(self) -> None:
-        """Remove those that are no room's. Called when a room has gone; never raises."""
+        """Remove those that are no room's. Called at the start, and when a room has gone.
+
+        Never raises.
+        """
         try:
             async with self._lock:
                 held = set(self._held)  # before the store is asked: it may be told meanwhile
