@@ -304,7 +304,13 @@ async def outlive(server: Server, broker: BrokerProcess | None = None) -> None:
 
 
 async def kernel_id(person: Person) -> str:
-    return str((await person.ask("GET", "/sandbox")).json()["kernel_id"])
+    """The room's kernel; a server that has just started may not have adopted it yet."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            found = (await person.ask("GET", "/sandbox")).json()["kernel_id"]
+            if found is not None:
+                return str(found)
+            await asyncio.sleep(0.05)
 
 
 PAUSED = """import time
