@@ -52,6 +52,8 @@ MAX_ANSWER = 64 * 1024
 ENGINE_MEMORY_S = 5.0
 """How long what an engine said is shown: every page asks, at every change of the sandbox."""
 DATA_FOLDER = "data"
+START_S = 60.0
+"""How long a run waits for the server's start, in which the runs of its last process are ended."""
 
 
 class Executions:
@@ -156,8 +158,8 @@ class Executions:
 
     async def warm(self, room: Room) -> None:
         """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
-        await self._started.wait()
         try:
+            await self._ready()
             await self._runner(room).kernel.start()
         except InterviewError as error:
             log.warning("the kernel of room %s is not ready: %s", room.id, error.message)
@@ -182,7 +184,7 @@ class Executions:
         """
         room, document = await self._may_run(actor, document_id)
         # Pages come back while the server still ends the runs that its last stop cut off.
-        await self._started.wait()
+        await self._ready()
         runner = self._runner(room)
         shared = await self._documents.open(document)
         cell = Cell(shared, cell_id)
@@ -255,7 +257,7 @@ class Executions:
         SandboxError
         """
         room = await self._rooms.check(actor, Action.RUN)
-        await self._started.wait()
+        await self._ready()
         await self._check_engine()
         await self._note(room, "sandbox.restart", actor, {})
         await self._runner(room).restart()
@@ -347,6 +349,23 @@ class Executions:
         return await runner.kernel.read_file(path)
 
     # -- inside
+
+    async def _ready(self) -> None:
+        """Return once this server has ended or adopted what its last process had begun.
+
+        Raises
+        ------
+        EngineUnavailable
+            It does not come to that: its start has failed.
+        """
+        try:
+            async with asyncio.timeout(START_S):
+                await self._started.wait()
+        except TimeoutError:
+            raise EngineUnavailable(
+                "The server has not finished its start.",
+                hint="Try again in a minute; the server's log says what is missing.",
+            ) from None
 
     async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: Shown) -> Run:
         document = cell.document.document
