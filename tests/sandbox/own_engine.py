@@ -137,10 +137,16 @@ class OwnEngine:
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
         _until(lambda: not self.processes(), "processes are left")
-        below = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-        for path in sorted((p for p in below if p.startswith(f"{self.folder}/")), reverse=True):
-            _do("umount", path)
+        # What ran in containers is busy there for a moment after its end.
+        _until(self._unmounted, "mounts are left")
         shutil.rmtree(self.folder)
+
+    def _unmounted(self) -> bool:
+        """Take away what is mounted below; the answer is whether all is."""
+        below = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        paths = sorted((p for p in below if p.startswith(f"{self.folder}/")), reverse=True)
+        done = [subprocess.run(["umount", p], capture_output=True, check=False) for p in paths]
+        return not any(each.returncode for each in done)
 
     # -- what it holds
 
