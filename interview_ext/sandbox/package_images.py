@@ -24,7 +24,7 @@ from interview_ext.errors import EngineUnavailable, ImageMissing, SandboxError
 
 from .docker_client import connect
 from .images import REPOSITORY, reference
-from .installing import LABEL, SILENT, SLACK_S, BuildLimits, Progress, install
+from .installing import LABEL, PIP, SILENT, SLACK_S, BuildLimits, Progress, install
 from .profiles import Profile
 
 T = TypeVar("T")
@@ -178,7 +178,7 @@ def _base(client: docker.APIClient, profile: Profile) -> Any:
 def _digest(base: str, profile: Profile) -> str:
     """What the image is known by: all that goes into it."""
     installer = profile.installer.kind if profile.installer is not None else ""
-    whole = json.dumps([base, installer, *profile.packages])
+    whole = json.dumps([base, installer, PIP, profile.packages])
     return hashlib.sha256(whole.encode()).hexdigest()
 
 

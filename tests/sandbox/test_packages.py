@@ -175,6 +175,12 @@ async def test_the_installers_own_sentence_is_told(sandboxes: Sandboxes) -> None
     assert installations() == []
 
 
+async def test_code_of_a_package_is_not_run_to_install_it(sandboxes: Sandboxes) -> None:
+    source_only = ("docopt==0.6.2",)  # its one file is an archive with a setup.py
+    seen = await prepared(sandboxes, source_only)
+    assert seen[-1].problem == "No matching distribution found for docopt==0.6.2"
+
+
 async def test_what_failed_is_tried_again_only_when_asked(
     sandboxes: Sandboxes, images: CountedImages
 ) -> None:

@@ -145,6 +145,9 @@ async def test_an_end_does_not_wait_for_packages(server: Server) -> None:
         assert answer.status_code == 200, answer.text
     async with asyncio.timeout(5):
         run, _ = await running
+        await settled(server)
+    preparing = await server.house.sandboxes.prepare("python", packages)
+    assert preparing.state == "building"  # it was there to be waited for
     assert (run["state"], run["death"]) in {
         ("died", "the interview has ended"),
         ("cleared", None),
