@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from weakref import WeakValueDictionary
 
 from pymongo.errors import AutoReconnect, BulkWriteError
 
@@ -84,6 +85,7 @@ class MongoLog:
         self._waiting: deque[_Call] = deque()
         self._wake = asyncio.Event()
         self._heads: dict[str, int] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._writer: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -106,18 +108,20 @@ class MongoLog:
         """See `interview_ext.rooms.ports.UpdateLog.append`."""
         if not entries:
             return []
-        # Here, not by the writer: a large update keeps nobody else's waiting.
-        written = await self._written(document_id, entries)
-        if self._writer is None or self._stopping:
-            raise self._engine.closed()
-        call = _Call(
-            document_id=document_id,
-            entries=entries,
-            written=written,
-            batch=batch or new_id("batch"),
-            done=asyncio.get_running_loop().create_future(),
-        )
-        self._waiting.append(call)
+        # Parts are stored here, not by the writer: a large update keeps only its own document
+        # waiting, whose calls stay in their order.
+        async with self._turns.setdefault(document_id, asyncio.Lock()):
+            written = await self._written(document_id, entries)
+            if self._writer is None or self._stopping:
+                raise self._engine.closed()
+            call = _Call(
+                document_id=document_id,
+                entries=entries,
+                written=written,
+                batch=batch or new_id("batch"),
+                done=asyncio.get_running_loop().create_future(),
+            )
+            self._waiting.append(call)
         self._wake.set()
         return await call.done
 
