@@ -40,6 +40,7 @@ class FailingLog:
         self._store = store
         self.down = False
         self.appends = 0
+        self.lost_answers = 0
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
@@ -50,7 +51,11 @@ class FailingLog:
             if self.down:
                 raise StoreUnavailable("The disk is full.")
             self.appends += name == "append"
-            return await method(*args, **options)
+            answer = await method(*args, **options)
+            if name == "append" and self.lost_answers:
+                self.lost_answers -= 1
+                raise StoreUnavailable("It was stored, but the answer was lost.")
+            return answer
 
         return switched
 

@@ -64,3 +64,14 @@ async def test_what_waits_for_a_killed_database_is_shown_to_nobody_and_then_to_a
         again.apply_update(entry.update)
     assert str(again.get("source", type=Text)) == ada.text
     assert len({entry.update for entry in entries}) == len(entries), "one was stored twice"
+
+
+async def test_an_update_whose_answer_was_lost_is_stored_once(house: House) -> None:
+    ada = await house.page(await house.person(Role.CANDIDATE)).connect()
+    bob = await house.page(await house.person(Role.INTERVIEWER)).connect()
+    house.log.lost_answers = 2
+    ada.type("abc")
+    await bob.until(lambda: bob.text == "abc")
+    assert house.log.lost_answers == 0
+    entries = await house.store.read(house.notebook.id)
+    assert len({entry.update for entry in entries}) == len(entries), "one was stored twice"

@@ -45,7 +45,7 @@ def test_urls_that_will_do(url: str) -> None:
     ],
 )
 def test_urls_that_will_not_do(url: str, said: str) -> None:
-    with pytest.raises(TraitError, match="InterviewApp.store_url") as caught:
+    with pytest.raises(TraitError, match=r"InterviewApp\.store_url") as caught:
         InterviewApp(store_url=url)
     assert said in str(caught.value)
     assert SECRET not in str(caught.value)
