@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pycrdt import Doc, Text
@@ -58,7 +59,7 @@ async def test_what_waits_for_a_killed_database_is_shown_to_nobody_and_then_to_a
     assert sorted(ada.text) == sorted("abcdefgh")
     durable = [m["clients"] for m in house.heard if m["type"] == "durable"]
     assert durable[-1] == {str(ada.client): 8}
-    again: Doc[object] = Doc()
+    again: Doc[Any] = Doc()
     entries = await house.store.read(house.notebook.id)
     for entry in entries:
         again.apply_update(entry.update)
