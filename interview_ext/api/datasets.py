@@ -31,7 +31,7 @@ Raises TooLarge, Conflict (the file has changed meanwhile), StoreUnavailable.
 
 
 class RoomDatasets:
-    """Made once by ``app.py``, which starts and stops it.
+    """Made once by ``house.py``, which starts and stops it.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ OPEN_STATES = (RoomState.SCHEDULED, RoomState.LOBBY, RoomState.LIVE, RoomState.P
 
 
 class Metrics:
-    """Everything that is told. Made once by ``app.py``.
+    """Everything that is told. Made once by ``house.py``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the handlers call. `app.py` puts it together and into ``settings["interview_services"]``.
+"""What the handlers call. `house.py` puts it together and into ``settings["interview_services"]``.
 
 Shared documents and running cells are other features, known here by Protocols only.
 """

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import docker.errors
 from jupyter_server.serverapp import ServerApp
 
-from interview_ext.app import InterviewApp, broker_of
+from interview_ext.app import InterviewApp
 from interview_ext.errors import EngineFull, ImageMissing, InterviewError
+from interview_ext.house import broker_of
 from interview_ext.sandbox.engines import DOCKER, WARNINGS, engine_of
 from interview_ext.sandbox.images import connect, reference
 from interview_ext.sandbox.profiles import GIB, MIB

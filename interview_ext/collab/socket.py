@@ -73,7 +73,7 @@ class Access(Protocol):
 
 @dataclass(kw_only=True)
 class Desk:
-    """What all document handlers of a server share. Made once by ``app.py``."""
+    """What all document handlers of a server share. Made once by ``house.py``."""
 
     documents: Documents
     access: Access

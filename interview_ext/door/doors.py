@@ -65,7 +65,7 @@ class _Entry:
 
 
 class Doors(Router):
-    """All doors of this server. Made once by ``app.py``, which calls `install`."""
+    """All doors of this server. Made once by ``house.py``, which calls `install`."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, kw_only=True)
 class Links:
-    """Builds every address of this package. Made once by ``app.py``.
+    """Builds every address of this package. Made once by ``house.py``.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ _RECHECK = frozenset({"room", "people", "seat_closed", "deleted"})
 
 
 class KernelDesk:
-    """What all kernel sockets of a server share. Made once by ``app.py``."""
+    """What all kernel sockets of a server share. Made once by ``house.py``."""
 
     def __init__(
         self, *, executions: Executions, access: RoomAccess, bus: Bus, timeline: Recorder

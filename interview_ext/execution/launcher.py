@@ -154,7 +154,7 @@ class SandboxKernel:
 
 
 class SandboxLauncher:
-    """Starts kernels in sandboxes. Made once by ``app.py``.
+    """Starts kernels in sandboxes. Made once by ``house.py``.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ class _Following:
 
 
 class RoomPackages:
-    """All rooms' packages. Made once by ``app.py``."""
+    """All rooms' packages. Made once by ``house.py``."""
 
     def __init__(self, *, prepare: Prepare, bus: Bus) -> None:
         self._prepare = prepare

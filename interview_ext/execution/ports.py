@@ -1,4 +1,4 @@
-"""What running cells needs from the other parts, as small Protocols. ``app.py`` fits them."""
+"""What running cells needs from the other parts, as small Protocols. ``house.py`` fits them."""
 
 from __future__ import annotations
 

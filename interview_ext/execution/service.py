@@ -57,7 +57,7 @@ START_S = 60.0
 
 
 class Executions:
-    """All runs of this server. Made once by ``app.py``."""
+    """All runs of this server. Made once by ``house.py``."""
 
     def __init__(
         self,

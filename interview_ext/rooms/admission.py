@@ -72,7 +72,7 @@ class Person:
 
 
 class Admission:
-    """Invites, seats and the lobby of all rooms. Made once by ``app.py``."""
+    """Invites, seats and the lobby of all rooms. Made once by ``house.py``."""
 
     def __init__(
         self,

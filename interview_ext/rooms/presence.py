@@ -19,7 +19,7 @@ GRACE_S = 5.0
 
 
 class Presence:
-    """Counts open event sockets for each participant and seat. Made once by ``app.py``."""
+    """Counts open event sockets for each participant and seat. Made once by ``house.py``."""
 
     def __init__(self, *, bus: Bus, timeline: Timeline, grace_s: float = GRACE_S) -> None:
         self._bus = bus

@@ -102,7 +102,7 @@ class RoomChanges:
 
 
 class Rooms:
-    """The rooms of this server. Made once by ``app.py``."""
+    """The rooms of this server. Made once by ``house.py``."""
 
     def __init__(self, *, store: Store, bus: Bus, timeline: Timeline, clock: Clock = now) -> None:
         self._store = store

@@ -22,7 +22,7 @@ GENESIS = "0" * 64
 
 
 class Timeline:
-    """Records events and tells those who listen. Made once by ``app.py``."""
+    """Records events and tells those who listen. Made once by ``house.py``."""
 
     def __init__(self, store: TimelineStore, bus: Bus, *, clock: Clock = now) -> None:
         self._store = store

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class MemoryBus:
-    """Calls each listener in turn, at once. Made by ``app.py`` when no other bus is named.
+    """Calls each listener in turn, at once. Made by ``house.py`` when no other bus is named.
 
     A message is handed on as it is: listeners do not change it. A listener that
     raises is logged and keeps nothing from the others.

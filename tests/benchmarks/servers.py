@@ -58,7 +58,7 @@ class Server:
 
     @property
     def sandbox_label(self) -> str:
-        """What the containers of this product's server bear (made in ``interview_ext/app.py``)."""
+        """What the containers of this product's server bear (made in ``interview_ext/house.py``)."""
         store = self.folder / "interviews.sqlite"
         return f"interview.server={digest(f'{socket.gethostname()}:{store}')[:16]}"
 

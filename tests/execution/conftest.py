@@ -1,4 +1,4 @@
-"""A room with a notebook, two pages and a kernel, put together as ``app.py`` does."""
+"""A room with a notebook, two pages and a kernel, put together as ``house.py`` does."""
 
 from __future__ import annotations
 

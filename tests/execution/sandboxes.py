@@ -17,7 +17,7 @@ from tests.execution.conftest import Bench, make_bench
 
 
 def launcher(sandboxes: Broker, profiles: Mapping[str, Profile]) -> SandboxLauncher:
-    """As ``app.py`` makes it."""
+    """As ``house.py`` makes it."""
 
     def request(room: Room, files: Files, adopt: str, on_wait: OnWait) -> SandboxRequest:
         return SandboxRequest(

@@ -15,7 +15,8 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Config
 
-from interview_ext.app import InterviewApp, broker_of
+from interview_ext.app import InterviewApp
+from interview_ext.house import broker_of
 from interview_ext.rooms.ids import digest
 from interview_ext.rooms.model import DataFile
 from interview_ext.sandbox.images import build, connect, reference

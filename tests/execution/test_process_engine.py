@@ -12,7 +12,8 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Config
 
-from interview_ext.app import InterviewApp, broker_of
+from interview_ext.app import InterviewApp
+from interview_ext.house import broker_of
 from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.proc import process
 from interview_ext.sandbox.process import ProcessEngine

@@ -24,8 +24,8 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from traitlets.config import Config
 
 from interview_ext.api.services import Services
-from interview_ext.app import House
 from interview_ext.door.doors import Doors
+from interview_ext.house import House
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Role, Room
 from interview_ext.rooms.service import RoomSpec

@@ -35,7 +35,7 @@ class MovableClock:
 
 @dataclass
 class House:
-    """The services of `interview_ext.rooms`, put together as ``app.py`` does."""
+    """The services of `interview_ext.rooms`, put together as ``house.py`` does."""
 
     store: SqliteStore
     bus: MemoryBus
