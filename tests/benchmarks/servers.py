@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from interview_ext.rooms.ids import digest
+from interview_ext.sandbox.claims import server_id_of
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
@@ -58,9 +57,8 @@ class Server:
 
     @property
     def sandbox_label(self) -> str:
-        """What the containers of this product's server bear (made in ``interview_ext/house.py``)."""
-        store = self.folder / "interviews.sqlite"
-        return f"interview.server={digest(f'{socket.gethostname()}:{store}')[:16]}"
+        """What the containers of this product's server bear."""
+        return f"interview.server={server_id_of(self.folder / 'interviews.sqlite.claims')}"
 
 
 @asynccontextmanager
