@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.services.mongodb import ReplicaSet
 
 VITAL = {"engine", "store", "bus", "address", "HTTPS", "TURN"}
 
@@ -60,3 +65,26 @@ def test_addresses_that_others_reach_are_recognised(tmp_path: Path) -> None:
     _, output = run_doctor(tmp_path, "--json")
     checks = {check["name"]: check["verdict"] for check in json.loads(output)}
     assert (checks["address"], checks["HTTPS"]) == ("ok", "ok")
+
+
+def test_the_store_in_mongodb_is_shown_and_said_to_be_missing(
+    tmp_path: Path, mongodb: ReplicaSet
+) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+
+    def check(url: str) -> tuple[int, dict[str, str]]:
+        settings = {"InterviewApp": {"store_url": url}}
+        (config / "jupyter_server_config.json").write_text(json.dumps(settings))
+        status, output = run_doctor(tmp_path, "--json")
+        checks = {check["name"]: check for check in json.loads(output)}
+        return status, checks["store"]
+
+    _, found = check(mongodb.url("doctor"))
+    assert found["verdict"] == "ok"
+    assert re.match(r"MongoDB \d+\.\d+\.\d+, replica set of 1, mongodb://", found["found"])
+    status, missing = check("mongodb://me:s3cret@127.0.0.1:9/doctor?timeoutMS=300")
+    assert status == 1
+    assert missing["verdict"] == "missing"
+    assert "127.0.0.1:9/doctor does not answer" in missing["found"]
+    assert "s3cret" not in missing["found"] + missing["fix"]
