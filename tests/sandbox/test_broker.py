@@ -282,6 +282,7 @@ async def test_a_killed_servers_frozen_sandbox_stays_frozen(
 ) -> None:
     first = await client.claim("python", room="room-1", run_limit=False)
     await first.freeze()
+    await first.let_go()  # whoever is killed asks for nothing any more
     again = broker.client("one")
     adopted = await again.adopt(first.id)
     assert (await adopted.resume()).lost_bytes == 0
@@ -302,6 +303,7 @@ async def test_a_server_that_was_killed_finds_its_sandboxes(
 ) -> None:
     """What its process knew is gone; the shim says it again, from the run's beginning."""
     first = await client.claim("python", room="room-1")
+    await first.let_go()
     again = broker.client("one")
     left = await again.left()
     assert left == {first.id: "room-1"}
