@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from interview_ext.sandbox.claims import server_id_of
+from interview_ext.sandbox.profiles import PYTHON
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
@@ -64,8 +65,12 @@ class Server:
 
 @asynccontextmanager
 async def product(folder: Path, *, pool_size: int) -> AsyncIterator[Server]:
-    """Run a demo server with a warm pool of that size."""
-    environment = _environment(folder, {"InterviewApp": {"sandbox_pool_size": pool_size}})
+    """Run a demo server with a warm pool of that size, however fast the benchmark makes rooms."""
+    traits = {
+        "sandbox_pool_size": pool_size,
+        "sandbox_pool_memory_bytes": pool_size * PYTHON.waiting_bytes,
+    }
+    environment = _environment(folder, {"InterviewApp": traits})
     command = ["interview_ext.cli", "demo", "--json", "--no-browser"]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *command, f"--dir={folder}", f"--port={_free_port()}"),
