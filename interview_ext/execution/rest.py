@@ -111,8 +111,10 @@ class Rest:
         elif self.ends_at is None:  # counted from the notice: the machine may have slept
             self._tell(max(since + self._idle, at + self._notice))
         elif at >= self.ends_at:
+            kept = self._kept_at
             await self._before()
-            await self._room.rest(KernelDeath(reason="idle", detail=self._why()))
+            if (self._room.last_used, self._kept_at) == (used, kept):  # nobody came meanwhile
+                await self._room.rest(KernelDeath(reason="idle", detail=self._why()))
             self._tell(None)
 
     def _why(self) -> str:

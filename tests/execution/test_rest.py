@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from interview_ext.errors import Forbidden
+from interview_ext.execution.ports import KernelDeath
 from interview_ext.execution.records import SandboxStatus
+from interview_ext.execution.rest import Rest
 from interview_ext.rooms.model import Role, RoomState
-from tests.execution.conftest import Bench, guest, make_bench
+from tests.execution.conftest import PATIENCE_S, Bench, guest, make_bench
 from tests.execution.kernels import LocalLauncher
 
 IDLE_S = 4.0
@@ -92,3 +95,35 @@ async def test_neither_a_silent_run_nor_a_pause_is_rest(idle_bench: Bench) -> No
     await bench.set_state(RoomState.LIVE)
     await bench.executions.thaw(bench.room.id)
     await until_notice(bench)
+
+
+async def test_it_can_still_be_kept_while_its_files_are_being_saved() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    saving, kept = asyncio.Event(), asyncio.Event()
+
+    class Unused:
+        last_used = at
+        ended = False
+
+        async def rest(self, death: KernelDeath) -> None:
+            self.ended = True
+
+        def rest_changed(self) -> None:
+            pass
+
+    async def save() -> None:
+        saving.set()
+        await kept.wait()
+
+    room = Unused()
+    later = at + timedelta(seconds=10)
+    rest = Rest(room, idle_s=0.4, before=save, clock=lambda: later)
+    rest.ends_at = later
+    rest.start()
+    async with asyncio.timeout(PATIENCE_S):
+        await saving.wait()
+    rest.keep()
+    kept.set()
+    await asyncio.sleep(0.3)  # longer than until the next look
+    await rest.stop()
+    assert not room.ended
