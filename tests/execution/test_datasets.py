@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +18,8 @@ from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.sandboxes import Sandboxes
 from tests.execution.conftest import Bench
 from tests.execution.sandboxes import house
-from tests.sandbox.broker_process import BrokerProcess
+from tests.sandbox.broker_process import BrokerProcess, running_broker
+from tests.sandbox.data_sets import opened, put
 
 pytestmark = pytest.mark.timeout(120)
 MIB = 1024 * 1024
@@ -31,28 +30,19 @@ READ = (
 
 @pytest.fixture
 async def broker(sandbox_image: None) -> AsyncIterator[BrokerProcess]:
-    folder = Path(tempfile.mkdtemp(prefix="datasets-"))
-    broker = BrokerProcess(folder / "state")
-    await broker.start()
-    yield broker
-    await broker.stop()
-    shutil.rmtree(folder)
+    async with running_broker() as broker:
+        yield broker
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[DatasetFolder]:
-    folder = DatasetFolder(tmp_path / "datasets", max_bytes=100 * MIB)
-    folder.open()
-    yield folder
-    folder.close()
+    with opened(tmp_path / "datasets", max_bytes=100 * MIB) as folder:
+        yield folder
 
 
 def stored(folder: DatasetFolder) -> StoredDataset:
     content = os.urandom(MIB) * 20
-    incoming = folder.begin(len(content))
-    incoming.write(content)
-    dataset = incoming.finish()
-    incoming.publish(dataset)
+    dataset = put(folder, content)
     assert dataset.digest == hashlib.sha256(content).hexdigest()
     return dataset
 

@@ -22,7 +22,7 @@ from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
 from tests.execution.faults import Fault, running
 from tests.execution.sandboxes import house
-from tests.sandbox.broker_process import BrokerProcess
+from tests.sandbox.broker_process import BrokerProcess, running_broker
 from tests.sandbox.conftest import EngineProxy
 
 pytestmark = pytest.mark.timeout(120)
@@ -31,12 +31,8 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture
 async def broker(sandbox_image: None) -> AsyncIterator[BrokerProcess]:
     """A broker, running."""
-    folder = Path(tempfile.mkdtemp(prefix="faults-"))
-    broker = BrokerProcess(folder / "state")
-    await broker.start()
-    yield broker
-    await broker.stop()
-    shutil.rmtree(folder)
+    async with running_broker() as broker:
+        yield broker
 
 
 @pytest.fixture

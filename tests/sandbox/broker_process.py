@@ -8,7 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from interview_ext.sandbox.broker_client import PATIENCE_S, BrokerClient
@@ -18,6 +21,18 @@ from interview_ext.sandbox.datasets import DatasetFolder
 
 START_S = 60
 STOP_S = 30
+
+
+@asynccontextmanager
+async def running_broker(**settings: object) -> AsyncIterator[BrokerProcess]:
+    """A broker that runs, in a folder whose path is short enough for its socket."""
+    with tempfile.TemporaryDirectory(prefix="broker-") as folder:
+        broker = BrokerProcess(Path(folder) / "state", **settings)
+        await broker.start()
+        try:
+            yield broker
+        finally:
+            await broker.stop()
 
 
 class BrokerProcess:

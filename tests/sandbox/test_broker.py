@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
 import stat
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +25,7 @@ from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
 from tests.descriptors import back_to, descriptors
-from tests.sandbox.broker_process import BrokerProcess
+from tests.sandbox.broker_process import BrokerProcess, running_broker
 
 from .conftest import PATIENCE_S, Kernel, MakeKernel
 
@@ -43,17 +41,14 @@ for number in range(3000):
 @pytest.fixture
 async def broker(sandbox_image: None) -> AsyncIterator[BrokerProcess]:
     """A running broker; in the end none of its containers is left, nor a word in its log."""
-    folder = Path(tempfile.mkdtemp(prefix="broker-"))
     before = descriptors()
-    broker = BrokerProcess(folder / "state")
-    await broker.start()
-    yield broker
-    await broker.stop()
-    assert containers(broker) == []
-    assert "Traceback" not in (log := broker.log.read_text()), log[-4000:]
-    assert not [token for token in broker.tokens.values() if token in log]
-    assert list((broker.folder / "claims").glob("*.json")) == []
-    shutil.rmtree(folder)
+    async with running_broker() as broker:
+        yield broker
+        await broker.stop()
+        assert containers(broker) == []
+        assert "Traceback" not in (log := broker.log.read_text()), log[-4000:]
+        assert not [token for token in broker.tokens.values() if token in log]
+        assert list((broker.folder / "claims").glob("*.json")) == []
     await back_to(before, PATIENCE_S)
 
 

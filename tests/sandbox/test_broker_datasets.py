@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +25,7 @@ from interview_ext.sandbox.datasets import DatasetFolder, StoredDataset
 from interview_ext.sandbox.profiles import GIB, MIB
 from tests.descriptors import back_to, descriptors
 
-from .broker_process import BrokerProcess
+from .broker_process import BrokerProcess, running_broker
 from .conftest import PATIENCE_S, MakeKernel
 from .test_datasets import PATH, READ, kernel_with, store, used_bytes
 
@@ -40,14 +38,11 @@ async def broker(
     sandbox_image: None, request: pytest.FixtureRequest
 ) -> AsyncIterator[BrokerProcess]:
     """A running broker that takes 200 MiB of data sets, unless the test says more."""
-    folder = Path(tempfile.mkdtemp(prefix="broker-"))
     before = descriptors()
-    broker = BrokerProcess(folder / "state", datasets_bytes=getattr(request, "param", 200 * MIB))
-    await broker.start()
-    yield broker
-    await broker.stop()
-    assert "Traceback" not in (log := broker.log.read_text()), log[-4000:]
-    shutil.rmtree(folder)
+    async with running_broker(datasets_bytes=getattr(request, "param", 200 * MIB)) as broker:
+        yield broker
+        await broker.stop()
+        assert "Traceback" not in (log := broker.log.read_text()), log[-4000:]
     await back_to(before, PATIENCE_S)
 
 

@@ -18,6 +18,7 @@ from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.docker_settings import KERNEL_UID
 from interview_ext.sandbox.profiles import GIB, MIB, PROFILES
 from interview_ext.sandbox.sandboxes import Sandboxes
+from tests.sandbox.data_sets import opened
 from tests.sandbox.languages import DATA, LANGUAGES
 
 from .conftest import Kernel, MakeKernel, MakeSandboxes, profile_with
@@ -33,10 +34,8 @@ SPACE = "import os; s = os.statvfs('/work'); print(s.f_bfree * s.f_frsize)"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[DatasetFolder]:
-    folder = DatasetFolder(tmp_path / "datasets", max_bytes=10 * GIB)
-    folder.open()
-    yield folder
-    folder.close()
+    with opened(tmp_path / "datasets", max_bytes=10 * GIB) as folder:
+        yield folder
 
 
 def store(folder: DatasetFolder, file: Path) -> StoredDataset:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from interview_ext.api.content import DATASET_BYTES
 from interview_ext.sandbox.specs import ProfileSpecs
-from tests.sandbox.broker_process import BrokerProcess
+from tests.sandbox.broker_process import BrokerProcess, running_broker
 from tests.sandbox.conftest import start_kernel, stop_kernel
 from tests.server.api_support import error_of, host_outside
 from tests.server.conftest import Server, serve
@@ -100,12 +98,8 @@ with open("data/big.bin", "rb") as file:
 
 @pytest.fixture
 async def broker(sandbox_image: None) -> AsyncIterator[BrokerProcess]:
-    folder = Path(tempfile.mkdtemp(prefix="datasets-"))
-    broker = BrokerProcess(folder / "state")
-    await broker.start()
-    yield broker
-    await broker.stop()
-    shutil.rmtree(folder)
+    async with running_broker() as broker:
+        yield broker
 
 
 @pytest.mark.parametrize("through_a_broker", [False, True])

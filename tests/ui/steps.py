@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import Demo
@@ -50,6 +52,16 @@ def admit_and_start(dashboard: Page, title: str, name: str) -> Page:
     with dashboard.expect_popup() as popup:
         card.get_by_role("button", name=f"Admit {name} and start").click()
     return popup.value
+
+
+def begin_interview(
+    demo: Demo, new_page: Callable[..., Page], title: str, language: str = "Python"
+) -> tuple[Page, Page]:
+    """Create an interview and let one candidate, Ada, in; return her page and the host's."""
+    dashboard = open_dashboard(new_page(), demo)
+    create_interview(dashboard, title, language)
+    candidate = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
+    return candidate, admit_and_start(dashboard, title, "Ada")
 
 
 def code_cell(page: Page, number: int) -> Locator:

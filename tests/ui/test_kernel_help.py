@@ -8,12 +8,8 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Demo
 from .steps import (
-    admit_and_start,
+    begin_interview,
     code_cell,
-    create_interview,
-    invite,
-    join,
-    open_dashboard,
     prompt,
     replace_source,
 )
@@ -23,10 +19,7 @@ def test_a_candidate_gets_completions_and_tooltips(
     demo: Demo, new_page: Callable[..., Page]
 ) -> None:
     title = "Kernel help"
-    dashboard = open_dashboard(new_page(), demo)
-    create_interview(dashboard, title)
-    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
-    host = admit_and_start(dashboard, title, "Ada")
+    page, host = begin_interview(demo, new_page, title)
 
     # The very first completion of a fresh kernel, which is slow.
     expect(code_cell(page, 0)).to_be_focused()

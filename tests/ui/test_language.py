@@ -8,11 +8,8 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Demo
 from .steps import (
-    admit_and_start,
+    begin_interview,
     code_cell,
-    create_interview,
-    invite,
-    join,
     open_dashboard,
     prompt,
     replace_source,
@@ -21,10 +18,7 @@ from .steps import (
 
 def test_an_interview_in_sql(demo: Demo, new_page: Callable[..., Page]) -> None:
     title = "Window functions"
-    dashboard = open_dashboard(new_page(), demo)
-    create_interview(dashboard, title, language="SQL")
-    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
-    host = admit_and_start(dashboard, title, "Ada")
+    page, host = begin_interview(demo, new_page, title, language="SQL")
     code_cell(page, 0).click()
     replace_source(page, "SELECT 6 * 7 AS answer, 'x' AS note")
     # Coloured as SQL: the notebook says what it is written in.

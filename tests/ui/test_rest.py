@@ -9,12 +9,8 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Demo, running_demo
 from .steps import (
-    admit_and_start,
+    begin_interview,
     code_cell,
-    create_interview,
-    invite,
-    join,
-    open_dashboard,
     outputs,
     replace_source,
 )
@@ -34,10 +30,7 @@ def test_notice_is_given_and_it_can_be_kept_or_begun_again(
     hasty_demo: Demo, new_page: Callable[..., Page]
 ) -> None:
     title = "Rest"
-    dashboard = open_dashboard(new_page(), hasty_demo)
-    create_interview(dashboard, title)
-    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
-    host = admit_and_start(dashboard, title, "Ada")
+    page, host = begin_interview(hasty_demo, new_page, title)
     panel = page.get_by_role("region", name="Interview")
     told = page.locator(".Toastify").get_by_text(NOTICE)
 

@@ -8,12 +8,8 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Demo
 from .steps import (
-    admit_and_start,
+    begin_interview,
     code_cell,
-    create_interview,
-    invite,
-    join,
-    open_dashboard,
     outputs,
     prompt,
     replace_source,
@@ -24,10 +20,7 @@ DIE = "import os; assert x == 1; os.abort()"
 
 def test_a_countdown_a_pause_and_a_death(demo: Demo, new_page: Callable[..., Page]) -> None:
     title = "Time and rest"
-    dashboard = open_dashboard(new_page(), demo)
-    create_interview(dashboard, title)
-    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
-    host = admit_and_start(dashboard, title, "Ada")
+    page, host = begin_interview(demo, new_page, title)
 
     # What there is, and what there is not.
     expect(page.get_by_text("Limits", exact=True)).to_be_visible()
@@ -76,10 +69,7 @@ def test_a_cell_that_looks_for_the_network_is_told_that_there_is_none(
     demo: Demo, new_page: Callable[..., Page]
 ) -> None:
     title = "No network"
-    dashboard = open_dashboard(new_page(), demo)
-    create_interview(dashboard, title)
-    page = join(new_page(), invite(dashboard, title, "Candidate"), "Ada")
-    host = admit_and_start(dashboard, title, "Ada")
+    page, host = begin_interview(demo, new_page, title)
     expect(code_cell(page, 0)).to_be_focused()
     replace_source(page, "import socket; socket.getaddrinfo('data.example.org', 443)")
     page.keyboard.press("Shift+Enter")

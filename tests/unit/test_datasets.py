@@ -23,24 +23,15 @@ from interview_ext.errors import (
 )
 from interview_ext.sandbox import datasets
 from interview_ext.sandbox.datasets import DatasetFolder, StoredDataset
+from tests.sandbox.data_sets import opened, put
 
 LIMIT = 1000
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[DatasetFolder]:
-    folder = DatasetFolder(tmp_path / "sets", max_bytes=LIMIT)
-    folder.open()
-    yield folder
-    folder.close()
-
-
-def put(folder: DatasetFolder, content: bytes) -> StoredDataset:
-    incoming = folder.begin(len(content))
-    incoming.write(content)
-    stored = incoming.finish()
-    incoming.publish(stored)
-    return stored
+    with opened(tmp_path / "sets", max_bytes=LIMIT) as folder:
+        yield folder
 
 
 def left(tmp_path: Path) -> list[str]:

@@ -36,6 +36,7 @@ from interview_ext.sandbox.sandbox import Sandbox
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
 from tests.descriptors import descriptors
 from tests.sandbox.conftest import Kernel, start_kernel, stop_kernel
+from tests.sandbox.data_sets import opened, put
 
 from .client import run
 from .outcome import Came
@@ -354,13 +355,13 @@ async def site(path: str, folder: Path, specs: KernelSpecManager) -> AsyncIterat
     async with AsyncExitStack() as stack:
         stack.enter_context(_secrets_of_the_host(hidden[0]))
         datasets = stack.enter_context(_datasets())
-        large = _stored(datasets, hidden[3].encode())
+        large = put(datasets, hidden[3].encode())
         way = await stack.enter_async_context(PATHS[path](server_id, profiles(), datasets))
         data = _request(
             way.sandboxes, "neighbour", "python", "data/sales.csv", hidden[1].encode(), large
         )
         neighbour = await start_kernel(specs, data)
-        own = _stored(datasets, b"mine")
+        own = put(datasets, b"mine")
         made = Site(server_id, folder, way, specs, neighbour, hidden, own)
         try:
             await neighbour.run(NEIGHBOUR.format(secret=hidden[2]))
@@ -379,19 +380,11 @@ async def site(path: str, folder: Path, specs: KernelSpecManager) -> AsyncIterat
 @contextlib.contextmanager
 def _datasets() -> Iterator[DatasetFolder]:
     """A folder of data sets, outside of the site's own for temporary files."""
-    with tempfile.TemporaryDirectory(prefix="datasets-", dir="/tmp") as name:
-        folder = DatasetFolder(Path(name) / "sets", max_bytes=MIB)
-        folder.open()
+    with (
+        tempfile.TemporaryDirectory(prefix="datasets-", dir="/tmp") as name,
+        opened(Path(name) / "sets", max_bytes=MIB) as folder,
+    ):
         yield folder
-        folder.close()
-
-
-def _stored(folder: DatasetFolder, content: bytes) -> StoredDataset:
-    incoming = folder.begin(len(content))
-    incoming.write(content)
-    stored = incoming.finish()
-    incoming.publish(stored)
-    return stored
 
 
 @contextlib.contextmanager
