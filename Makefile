@@ -22,6 +22,8 @@ say = @printf '\n\033[1m==> %s\033[0m\n'
 venv := .venv/pyvenv.cfg
 python_stamp := .venv/.installed
 node_stamp := labextension/node_modules/.interview-lock.json
+peers := tests/benchmarks/peers
+peers_stamp := $(peers)/node_modules/.interview-lock.json
 wasm := interview_ext/sandbox/wasm
 wasm_stamp := $(wasm)/node_modules/.interview-lock.json
 front_end := interview_ext/labextension/static/style.js
@@ -124,8 +126,15 @@ soak: install ## the long series, which `make test` leaves out
 	@scripts/packages.sh
 	@scripts/with-services.sh .venv/bin/python -m pytest -m soak --timeout 3600 tests $(ARGS)
 
+# Hocuspocus' SQLite is compiled here: the package fetches a binary from elsewhere, or compiles too.
+$(peers_stamp): $(peers)/package-lock.json | $(python_stamp)
+	$(say) "Servers to measure beside"
+	@cmp -s $< $@ || (cd $(peers) && npm ci --ignore-scripts --no-audit --no-fund && ../../../scripts/build-peers.sh && cp package-lock.json node_modules/.interview-lock.json)
+	@touch $@
+
 .PHONY: bench
-bench: install ## measure beside peers in the same run
+bench: install $(peers_stamp) ## measure beside peers in the same run
+	@scripts/packages.sh
 	@scripts/with-services.sh .venv/bin/python -m tests.benchmarks $(ARGS)
 
 .PHONY: docs

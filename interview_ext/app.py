@@ -17,7 +17,7 @@ from interview_ext.api.operations import Where
 from interview_ext.api.routes import routes
 from interview_ext.api.services import SETTING
 from interview_ext.door.links import Links
-from interview_ext.errors import InterviewError
+from interview_ext.errors import BusUnavailable, InterviewError, StoreUnavailable
 from interview_ext.house import House
 from interview_ext.sandbox.broker_http import BrokerAddress
 from interview_ext.sandbox.engines import DOCKER, ENGINES, profiles_for
@@ -29,7 +29,7 @@ from interview_ext.sandbox.profile_settings import (
     profiles_with,
 )
 from interview_ext.sandbox.profiles import GIB, Profile
-from interview_ext.storage.backends import check_url
+from interview_ext.storage.backends import MONGODB, REDIS, check_url
 
 
 class InterviewApp(ExtensionApp):
@@ -50,8 +50,24 @@ class InterviewApp(ExtensionApp):
         help="""The MongoDB database that holds them instead of the file, such as
         ``mongodb://user:password@host1,host2/interviews?replicaSet=rs&tls=true``, or
         ``mongodb+srv://…``, with the options of MongoDB's own drivers. A replica set or a sharded
-        cluster is needed. A database belongs to one server at a time. Empty: `store_path`, in whose
-        folder the server keeps a little of its own in any case.""",
+        cluster is needed. A database belongs to one server at a time, or to the servers that share
+        a `bus_url`. A server that cannot reach it when it starts says so and exits. Empty:
+        `store_path`, in whose folder the server keeps a little of its own in any case.""",
+    ).tag(config=True)
+
+    bus_url = Unicode(
+        "",
+        help="""The Redis by which several servers of the same `store_url` hear of each other at
+        once, such as ``rediss://user:password@host:6379/0`` (``rediss`` is TLS), with the options
+        of redis-py's URLs. Nothing is kept there. Empty: a single server.""",
+    ).tag(config=True)
+
+    server_url = Unicode(
+        "",
+        help="""Where the other servers that share a `bus_url` reach this one, without its base
+        URL, such as ``http://10.0.0.7:8888``: a server that is asked about a room whose cells
+        another one runs passes the request on to it. Needed with a `bus_url`, and of no use
+        without.""",
     ).tag(config=True)
 
     export_dir = Unicode(
@@ -234,7 +250,7 @@ class InterviewApp(ExtensionApp):
         path: str = proposal["value"]
         return str(Path(path).expanduser().absolute()) if path else path
 
-    @validate("public_url", "rooms_url")
+    @validate("public_url", "rooms_url", "server_url")
     def _valid_url(self, proposal: Any) -> str:
         url: str = proposal["value"]
         try:
@@ -243,13 +259,14 @@ class InterviewApp(ExtensionApp):
             raise TraitError(f"InterviewApp.{proposal['trait'].name}: {error}") from error
         return url
 
-    @validate("store_url")
-    def _valid_store_url(self, proposal: Any) -> str:
+    @validate("store_url", "bus_url")
+    def _valid_service_url(self, proposal: Any) -> str:
+        name, url = proposal["trait"].name, proposal["value"]
         try:
-            check_url(proposal["value"])
+            check_url(url, MONGODB if name == "store_url" else REDIS)
         except ValueError as error:
-            raise TraitError(f"InterviewApp.store_url {error}") from error
-        return str(proposal["value"])
+            raise TraitError(f"InterviewApp.{name} {error}") from error
+        return str(url)
 
     @validate("sandbox_broker")
     def _valid_broker(self, proposal: Any) -> str:
@@ -325,6 +342,12 @@ class InterviewApp(ExtensionApp):
             await self.house.start()
         except InterviewError as error:
             self.log.critical("Interviews cannot be held: %s %s", error.message, error.hint)
+            lost = isinstance(error, StoreUnavailable) and self.store_url
+            if lost or isinstance(error, BusUnavailable):
+                # Who names a store or a bus runs a server for interviews, and has something that
+                # starts it again; without, it is somebody's own JupyterLab, which does other
+                # things too. A server that the others do not hear must not serve rooms.
+                self.exit(1)
 
     async def stop_extension(self) -> None:
         """Called by jupyter_server when it stops."""

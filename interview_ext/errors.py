@@ -11,9 +11,15 @@
     │   ├── InviteInvalid                unknown, revoked or expired invite or ticket
     │   └── ForeignClient                an update that speaks for somebody else's page
     ├── NotFound                    404
+    │   └── BranchGone                   a branch that was merged or discarded
     ├── Conflict                    409  right request, wrong moment
+    │   ├── BranchNotAllowed             the room's policy has no branches
+    │   ├── BranchExists                 one branch at a time
+    │   ├── BranchLocked                 its key's other half is in another browser
+    │   ├── BranchNoRuns                 cells of a branch do not run
     │   ├── RoomNotLive                  the room's state does not allow it
     │   ├── BadTransition                no such step in the room's life
+    │   ├── LegalHold                    the room has to be kept as it is
     │   └── SourceMismatch               the cell on the server is not what the page showed
     ├── TooLarge                    413
     ├── TooManyRequests             429
@@ -26,6 +32,9 @@
     │   ├── SandboxExhausted        503  every place is taken
     │   ├── SandboxGone             409  the container has ended; `reason` says why
     │   └── SandboxProtocolError    502  the container sent what no shim of ours sends
+    ├── OwnerUnknown                503  nobody can say which server runs the room's cells
+    │   └── OwnerElsewhere               another server does, and cannot be reached through this one
+    ├── BusUnavailable              503  the bus between servers does not answer at the start
     └── StoreUnavailable            503  the store cannot be written right now
 
 An error knows its HTTP status and its WebSocket close code, so both mappings
@@ -128,10 +137,36 @@ class NotFound(InterviewError):
     close_code = 1008
 
 
+class BranchGone(NotFound):
+    """Nobody has done anything wrong: a page may look again before it has heard of the end."""
+
+    code = "branch_gone"
+
+
 class Conflict(InterviewError):
     code = "conflict"
     status = HTTPStatus.CONFLICT
     close_code = 1008
+
+
+class BranchNotAllowed(Conflict):
+    code = "branch_not_allowed"
+    default_hint = "The host can allow it in the interview's settings."
+
+
+class BranchExists(Conflict):
+    code = "branch_exists"
+    default_hint = "Merge or discard the one you have."
+
+
+class BranchLocked(Conflict):
+    code = "branch_locked"
+    default_hint = "Open it in the browser you began it in, or discard it."
+
+
+class BranchNoRuns(Conflict):
+    code = "branch_no_runs"
+    default_hint = "Merge your branch; then the cells run in the room's notebook."
 
 
 class RoomNotLive(Conflict):
@@ -140,6 +175,13 @@ class RoomNotLive(Conflict):
 
 class BadTransition(Conflict):
     code = "bad_transition"
+
+
+class LegalHold(Conflict):
+    """Somebody has said that a room has to be kept as it is."""
+
+    code = "legal_hold"
+    default_hint = "Lift the legal hold first, if you may."
 
 
 class SourceMismatch(Conflict):
@@ -237,6 +279,13 @@ class SandboxProtocolError(SandboxError):
     close_code = 1011
 
 
+class BusUnavailable(InterviewError):
+    code = "bus_unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    close_code = 1013
+    default_hint = "Start Redis, or correct InterviewApp.bus_url."
+
+
 class StoreUnavailable(InterviewError):
     code = "store_unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -244,3 +293,16 @@ class StoreUnavailable(InterviewError):
     default_hint = (
         "What you type is kept in this page and saved as soon as the server can write again."
     )
+
+
+class OwnerUnknown(InterviewError):
+    """Servers that share rooms cannot agree now on which of them runs a room's cells."""
+
+    code = "owner_unknown"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    close_code = 1013
+    default_hint = "What you type is saved all the same. Try again in a few seconds."
+
+
+class OwnerElsewhere(OwnerUnknown):
+    code = "owner_elsewhere"

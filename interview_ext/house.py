@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 from tornado.web import Application
@@ -19,14 +20,18 @@ from interview_ext.api.metrics import MeasuredLog, Metrics
 from interview_ext.api.operations import Where
 from interview_ext.api.routes import routes
 from interview_ext.api.services import Services
+from interview_ext.collab.branches import Branches
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.export import Exporter
+from interview_ext.collab.sealing import BranchKeys, SealedLog
 from interview_ext.collab.socket import Desk
 from interview_ext.collab.socket import handlers as document_handlers
 from interview_ext.door.context import DoorOptions, Route
 from interview_ext.door.doors import Doors
+from interview_ext.door.for_host import ForHost
 from interview_ext.door.links import Links
-from interview_ext.errors import InterviewError
+from interview_ext.door.pass_on import PassOn
+from interview_ext.errors import InterviewError, NotFound
 from interview_ext.execution.kernel_socket import KernelDesk
 from interview_ext.execution.kernel_socket import routes as kernel_routes
 from interview_ext.execution.launcher import SandboxLauncher
@@ -35,9 +40,11 @@ from interview_ext.execution.ports import Files, OnWait
 from interview_ext.execution.service import Executions
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
+from interview_ext.rooms.erasure import Erasure
 from interview_ext.rooms.ids import digest, now
 from interview_ext.rooms.model import Room, RoomState
-from interview_ext.rooms.ports import ROOMS_TOPIC, Message
+from interview_ext.rooms.origins import Origins
+from interview_ext.rooms.ports import GAP, ROOMS_TOPIC, Bus, Leases, Message, Tickets
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
@@ -54,8 +61,7 @@ from interview_ext.sandbox.package_images import PackageImages
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
 from interview_ext.sandbox.specs import ProfileSpecs
-from interview_ext.storage.backends import store_of
-from interview_ext.storage.memory_bus import MemoryBus
+from interview_ext.storage.backends import bus_of, leases_of, store_of
 
 if TYPE_CHECKING:
     from interview_ext.app import InterviewApp
@@ -77,22 +83,34 @@ class House:
     def __init__(self, app: InterviewApp, *, base_url: str, root_dir: Path) -> None:
         self._app = app
         self.store = store_of(app.store_url, path=Path(app.store_path))
-        self.bus = MemoryBus()
+        self.bus = bus_for(app)
         self.timeline = Timeline(self.store, self.bus)
         self.rooms = Rooms(store=self.store, bus=self.bus, timeline=self.timeline)
         self.presence = Presence(bus=self.bus, timeline=self.timeline)
+        self.leases, self._tickets = leases_for(app)
         self.admission = Admission(
             rooms=self.rooms,
             store=self.store,
             bus=self.bus,
             timeline=self.timeline,
             presence=self.presence,
+            tickets=self._tickets,
         )
         export_dir = Path(app.export_dir) if app.export_dir else root_dir / EXPORTS
         self.exporter = Exporter(export_dir, timeline=self.timeline)
         registry = CollectorRegistry()
-        update_log = MeasuredLog(self.store, registry)
+        keys = BranchKeys(self.store)
+        update_log = SealedLog(MeasuredLog(self.store, registry), keys)
         self.documents = Documents(update_log=update_log, bus=self.bus, exporter=self.exporter)
+        self.branches = Branches(
+            rooms=self.rooms,
+            documents=self.documents,
+            store=self.store,
+            keys=keys,
+            update_log=update_log,
+            bus=self.bus,
+            timeline=self.timeline,
+        )
         self.desk = Desk(documents=self.documents, access=self.rooms, bus=self.bus)
         profiles = app.profiles
         folder = datasets_of(app)
@@ -115,7 +133,13 @@ class House:
             bus=self.bus,
             timeline=self.timeline,
             packages=self.packages,
+            leases=self.leases,
+            here=self.presence.rooms,
+            address=app.server_url,
         )
+        self.pass_on: PassOn | None = None
+        if self.bus.shared:
+            self.pass_on = PassOn(self.leases, self.executions.ownership.elsewhere)
         self.kernel_desk = KernelDesk(
             executions=self.executions,
             access=self.rooms,
@@ -128,13 +152,32 @@ class House:
             rooms_url=app.rooms_url,
             trusted_proxies=app.trusted_proxies,
         )
+        self._following: dict[str, set[asyncio.Task[None]]] = {}
+        self.for_host: ForHost | None = None
+        if self.bus.shared:
+            self.for_host = ForHost(
+                elsewhere=self.executions.ownership.elsewhere,
+                seat=self.admission.seat_for,
+                links=self.links,
+            )
         self.services = Services(
             rooms=self.rooms,
             admission=self.admission,
+            erasure=Erasure(
+                rooms=self.rooms,
+                admission=self.admission,
+                store=self.store,
+                bus=self.bus,
+                timeline=self.timeline,
+                texts=self.documents,
+                quiet=self._quiet,
+            ),
             presence=self.presence,
             store=self.store,
             bus=self.bus,
             documents=self.documents,
+            branches=self.branches,
+            origins=Origins(rooms=self.rooms, store=self.store),
             executions=self.executions,
             packages=self.packages,
             pool=self.sandboxes.pool_state,
@@ -142,6 +185,7 @@ class House:
             datasets=self.datasets,
             host_name=app.host_name,
             profiles=profiles,
+            asking=self.for_host,
         )
         self.metrics = Metrics(
             registry,
@@ -166,6 +210,7 @@ class House:
             ),
             api_routes=self._routes_of,
             cache_dir=Path(self._app.store_path).parent,
+            pass_on=self.pass_on,
         )
         self._doors.install(web_app)
 
@@ -174,17 +219,22 @@ class House:
 
         Raises
         ------
-        StoreUnavailable
+        StoreUnavailable, BusUnavailable
         """
         if self.datasets is not None:
             await self.datasets.start()
-        await self.store.start()
+        # Requests are answered from the moment the store is open.
         await self.bus.start()
+        await self.store.start()
+        await self.presence.start()
         self._unfollow = self.bus.subscribe(ROOMS_TOPIC, self._on_step)
         await self.documents.start()
+        await self.branches.start()
         await self.sandboxes.start()
         await self.executions.start()
         await self.rooms.start()
+        if self._doors is not None and self.bus.shared:
+            self._doors.watch_seats()
         if self.datasets is not None:  # what a killed server has left; nothing waits for it
             await self.datasets.sweep()
         self._steps.add(asyncio.create_task(self._tell_plans(), name="plans"))
@@ -199,6 +249,8 @@ class House:
         await asyncio.gather(*self._steps, return_exceptions=True)
         if self._doors is not None:
             await self._doors.stop()
+        if self.for_host is not None:
+            self.for_host.stop()
         await self.kernel_desk.stop()
         await self.packages.stop()
         await self.executions.stop()
@@ -209,22 +261,61 @@ class House:
         await self.exporter.stop()
         await self.desk.stop()
         await self.presence.stop()
+        if self._tickets is not None:
+            await self._tickets.stop()
         await self.bus.stop()
         await self.store.stop()
 
     # -- what one part does when another moves
 
     def _on_step(self, message: Message) -> None:
-        work = self._follow(message["room_id"], message["state"])
-        task = asyncio.create_task(work, name=f"{message['room_id']} is {message['state']}")
+        if message == GAP:
+            self._in_background(self._follow_unheard(), "rooms that may have moved")
+            return
+        # Who has made the step gets things ready; the others follow with what they have open.
+        work = self._follow(message["room_id"], message["state"], mine=not self.bus.from_elsewhere)
+        room_id: str = message["room_id"]
+        task = self._in_background(work, f"{room_id} is {message['state']}")
+        self._following.setdefault(room_id, set()).add(task)
+        task.add_done_callback(partial(self._followed, room_id))
+
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
         self._steps.add(task)
         task.add_done_callback(self._steps.discard)
+        return task
 
-    async def _follow(self, room_id: str, state: str) -> None:
+    def _followed(self, room_id: str, task: asyncio.Task[None]) -> None:
+        following = self._following.get(room_id, set())
+        following.discard(task)
+        if not following:
+            self._following.pop(room_id, None)
+
+    async def _quiet(self, room_id: str) -> None:
+        """Return once what follows a room's end is done: files kept, last outputs committed."""
+        await asyncio.gather(*self._following.get(room_id, ()), return_exceptions=True)
+        await self.executions.close_room(room_id)
+        await self.documents.close_room(room_id)
+
+    async def _follow_unheard(self) -> None:
+        """Close what is open here of rooms that have ended without this server's hearing it."""
+        for room_id in self.documents.rooms:
+            try:
+                room = await self.rooms.get(room_id)
+            except NotFound:
+                await self._follow(room_id, DELETED, mine=False)
+            except InterviewError as error:
+                log.info("room %s could not be looked at: %s", room_id, error.message)
+            else:
+                await self._follow(room_id, room.state, mine=False)
+
+    async def _follow(self, room_id: str, state: str, *, mine: bool) -> None:
         if state == RoomState.PAUSED:
             await self.executions.freeze(room_id)
         elif state in (RoomState.LOBBY, RoomState.LIVE):
             await self.executions.thaw(room_id)
+            if not mine:
+                return
             room = await self.rooms.get(room_id)
             self.packages.begin(room, again=True)
             await self.executions.warm(room)
@@ -233,6 +324,7 @@ class House:
                 await self.executions.keep_files(room_id)
             self.packages.forget(room_id)
             await self.executions.close_room(room_id)
+            await self.branches.close_room(room_id)
             await self.documents.close_room(room_id)
             if state == DELETED and self.datasets is not None:
                 await self.datasets.sweep()
@@ -287,6 +379,34 @@ def datasets_of(app: InterviewApp) -> DatasetFolder | None:
     beside = store_path.with_name(f"{store_path.name}.datasets")
     folder = Path(app.datasets_dir) if app.datasets_dir else beside
     return DatasetFolder(folder, max_bytes=app.datasets_bytes)
+
+
+def bus_for(app: InterviewApp) -> Bus:
+    """Return the bus that the settings name.
+
+    Raises
+    ------
+    TraitError
+        A bus between servers beside a store that only one can have.
+    """
+    try:
+        return bus_of(app.bus_url, store_url=app.store_url)
+    except ValueError as error:
+        raise TraitError(f"InterviewApp.bus_url {error}") from error
+
+
+def leases_for(app: InterviewApp) -> tuple[Leases, Tickets | None]:
+    """Return the leases that the settings name.
+
+    Raises
+    ------
+    TraitError
+        A bus between servers without this one's address.
+    """
+    try:
+        return leases_of(app.bus_url, address=app.server_url)
+    except ValueError as error:
+        raise TraitError(f"InterviewApp.server_url {error}") from error
 
 
 def broker_of(

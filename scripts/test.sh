@@ -1,6 +1,7 @@
 #!/bin/bash
-# All tests: Jest, then one run of pytest over its folders, two files at a time, in an order in
-# which a basic fault shows first. pytest's closing line comes last, and stays in .cache/closing-line.
+# All tests: Jest, and beside it one run of pytest over its folders, three files at a time (half of
+# their time most of them wait), in an order in which a basic fault shows first. pytest's closing
+# line comes last, and stays in .cache/closing-line.
 # Arguments go to pytest. `make test` calls this with the services running.
 set -u -o pipefail
 cd "$(dirname -- "$0")/.."
@@ -15,17 +16,20 @@ if scripts/services.sh docker-status >/dev/null 2>&1; then
     images=$!
 fi
 
-status=0
-echo "--- jest"
-(cd labextension && npm test --silent) </dev/null || status=$?
+(cd labextension && npm test --silent) >.cache/jest.log 2>&1 </dev/null &
+jest=$!
 
 folders=()
-for name in unit contract architecture server sandbox execution collab media hub whole ui; do
+for name in unit contract architecture server sandbox execution collab fabric media hub whole ui; do
     [ ! -d "tests/$name" ] || folders+=("tests/$name")
 done
 echo "--- pytest ${folders[*]}"
-python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "${folders[@]}" "$@" </dev/null | tee .cache/pytest.log || status=$?
+status=0
+python -m pytest -n 3 --dist loadfile --no-loadscope-reorder "${folders[@]}" "$@" </dev/null | tee .cache/pytest.log || status=$?
 [ -z "$images" ] || wait "$images"
+echo "--- jest"
+wait "$jest" || status=$?
+cat .cache/jest.log
 
-tail -n 1 .cache/pytest.log >.cache/closing-line
+tail -n 1 .cache/pytest.log | tee .cache/closing-line
 exit "$status"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from tests.services.mongodb import ReplicaSet
+    from tests.services.redis import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -127,3 +128,16 @@ def mongodb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
         yield replica_set
     finally:
         replica_set.stop()
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that the tests of a file share."""
+    from tests.services.redis import RedisServer
+
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()

@@ -231,6 +231,13 @@ class ApiHandler(Asked, APIHandler):
         else:
             self._body += chunk
 
+    @property
+    def raw_body(self) -> bytes:
+        """The request's body as it came; raises `TooLarge`."""
+        if self._too_large:
+            raise _body_too_large()
+        return bytes(self._body)
+
     def body(self, model: type[M]) -> M:
         """Return the request's body as `model`.
 

@@ -7,6 +7,7 @@ a second time; only timeline events and `durable` come with their content.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from interview_ext.access.login import owner_name
@@ -16,7 +17,7 @@ from interview_ext.api.sockets import EventsSocket
 from interview_ext.errors import Forbidden, NotFound, RoomNotLive, SeatClosed
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import Role, RoomState, SeatClosing, SeatState
-from interview_ext.rooms.ports import Message, host_topic, room_topic
+from interview_ext.rooms.ports import Message, host_topic, people_topic, room_topic
 from interview_ext.rooms.roles import Action
 from interview_ext.rooms.timeline import visible
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _REREAD = frozenset({"room", "people", "sandbox", "admitted", "rooms"})
 """Messages without content of their own: one that waits stands for all of its kind."""
+
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 _OVER = frozenset({RoomState.ENDED, RoomState.ARCHIVED})
 
@@ -55,7 +58,7 @@ class OwnRooms:
             self._followed.pop(room_id)()
         for room_id in current - self._followed.keys():
             bus = self._services.bus
-            self._followed[room_id] = bus.subscribe(room_topic(room_id), self._hear)
+            self._followed[room_id] = bus.subscribe(people_topic(room_id), self._hear)
 
     def stop(self) -> None:
         """Listen no more."""
@@ -64,7 +67,7 @@ class OwnRooms:
             self._followed.popitem()[1]()
 
     def _hear(self, message: Message) -> None:
-        if message["type"] == "people":
+        if message["type"] in ("people", "gap"):
             self._changed()
 
 
@@ -103,7 +106,8 @@ class HostEventsSocket(EventsSocket):
         self.listen(lambda: self._rooms.stop)
 
     def _hear(self, message: Message) -> None:
-        self.enqueue(message, key="rooms" if message["type"] == "rooms" else None)
+        kind = message["type"]
+        self.enqueue(message, key=kind if kind in ("rooms", "gap") else None)
 
     async def shown(self, message: Message) -> list[BaseModel]:
         if message["type"] == "waiting":
@@ -111,6 +115,9 @@ class HostEventsSocket(EventsSocket):
         await self._rooms.follow()
         if message["type"] == "hello":
             return [*await waiting(self.services, self._owner)]
+        if message["type"] == "gap":
+            missed = await waiting(self.services, self._owner)
+            return [m.RoomsMessage(type="rooms"), *missed]
         return [m.RoomsMessage(type="rooms")] if message["type"] == "rooms" else []
 
 
@@ -141,22 +148,30 @@ class RoomEventsSocket(EventsSocket):
 
     def _hear(self, message: Message) -> None:
         kind = message["type"]
-        if kind == "deleted":
+        if kind == "durable":
+            # One for each keystroke, so it takes no detour where nothing is before it.
+            mine = message["participant_id"] == self._who.id
+            if mine and not self.send_at_once(durable_text(message)):
+                self.enqueue(message)
+        elif kind == "deleted":
             self._close_seat(str(SeatClosing.ROOM_DELETED))
         elif kind == "seat_closed":
             if self._who.seat is not None and message["seat_id"] == self._who.seat.id:
                 self._close_seat(message["reason"])
+        elif kind == "gap":
+            # Whatever may have been missed, one's own seat's end too: all is read again.
+            self.enqueue({"type": "hello"}, key="hello")
         elif kind in _REREAD:
             self.enqueue(message, key=kind)
         elif kind == "run":
             self.enqueue(message, key=("run", message["run"]["id"]))
-        elif kind != "durable" or message["participant_id"] == self._who.id:
+        else:
             self.enqueue(message)
 
     def _hear_elsewhere(self, message: Message) -> None:
         if message["type"] == "waiting":
             self.enqueue(message)
-        elif message["type"] == "rooms":
+        elif message["type"] in ("rooms", "gap"):
             self.enqueue({"type": "elsewhere"}, key="elsewhere")
 
     def _close_seat(self, reason: str) -> None:
@@ -205,9 +220,13 @@ class RoomEventsSocket(EventsSocket):
             input=pending,
             server_time=services.clock(),
         )
-        if self._who.role is not Role.HOST:
-            return [hello]
-        return [hello, *(await self._elsewhere())]
+        greeting: list[BaseModel] = [hello]
+        failing_since = services.documents.failing_since(room.id)
+        if failing_since is not None:
+            greeting.append(m.StoreMessage(type="store", ok=False, since=failing_since))
+        if self._who.role is Role.HOST:
+            greeting += await self._elsewhere()
+        return greeting
 
     async def _elsewhere(self) -> list[BaseModel]:
         await self._rooms.follow()
@@ -274,6 +293,12 @@ class RoomEventsSocket(EventsSocket):
         self._who = Actor(participant=person, seat=seat)
         if seat.state is SeatState.CLOSED:
             raise SeatClosed(f"Your seat was closed: {seat.closing}.")
+
+
+def durable_text(message: Message) -> str:
+    """Return the JSON of `_durable`, without a model for each keystroke."""
+    said = ("document", "clients", "deletes")
+    return _write({"type": "durable"} | {name: message[name] for name in said})
 
 
 def _durable(message: Message) -> m.DurableMessage:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
 from interview_ext.errors import StoreUnavailable
-from interview_ext.rooms.model import LogEntry, NewLogEntry, Room, RoomState
+from interview_ext.rooms.model import LogEntry, NewLogEntry, Room, RoomState, Snapshot
 from interview_ext.rooms.ports import UpdateLog
 
 COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
@@ -72,11 +72,16 @@ class MeasuredLog:
         )
 
     async def append(
-        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+        self,
+        document_id: str,
+        entries: Sequence[NewLogEntry],
+        *,
+        batch: str | None = None,
+        after: int | None = None,
     ) -> list[LogEntry]:
         """See `UpdateLog`. A commit that fails is not measured."""
         began = time.perf_counter()
-        numbered = await self._log.append(document_id, entries, batch=batch)
+        numbered = await self._log.append(document_id, entries, batch=batch, after=after)
         self._seconds.observe(time.perf_counter() - began)
         return numbered
 
@@ -84,9 +89,21 @@ class MeasuredLog:
         """See `UpdateLog`."""
         return await self._log.read(document_id, after=after)
 
+    async def replace(self, document_id: str, entries: Sequence[LogEntry]) -> None:
+        """See `UpdateLog`."""
+        await self._log.replace(document_id, entries)
+
     async def last_seq(self, document_id: str) -> int:
         """See `UpdateLog`."""
         return await self._log.last_seq(document_id)
+
+    async def keep_snapshot(self, document_id: str, snapshot: Snapshot) -> None:
+        """See `UpdateLog`."""
+        await self._log.keep_snapshot(document_id, snapshot)
+
+    async def get_snapshot(self, document_id: str) -> Snapshot | None:
+        """See `UpdateLog`."""
+        return await self._log.get_snapshot(document_id)
 
     async def claim_clients(
         self, document_id: str, participant_id: str, clients: Sequence[int]

@@ -31,6 +31,7 @@ class Where(StrEnum):
 
 BOTH = frozenset({Where.SERVER, Where.DOOR})
 OUTSIDE = frozenset({Where.SERVER})
+INSIDE = frozenset({Where.DOOR})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +238,23 @@ OPERATIONS: tuple[Operation, ...] = (
         status=204,
     ),
     Operation(
+        id="eraseParticipant",
+        method="POST",
+        path=f"{_ROOM}/participants/{{participant}}/erasure",
+        summary="Erase a person from an interview that is over: text, outputs, files, name",
+        action=_A.ROOM_MANAGE,
+        response=s.Participant,
+    ),
+    Operation(
+        id="holdRoom",
+        method="POST",
+        path=f"{_ROOM}/hold",
+        summary="Set or lift a legal hold: while it stands, nothing of the room can be erased",
+        action=_A.ROOM_MANAGE,
+        request=s.Hold,
+        response=s.Room,
+    ),
+    Operation(
         id="sendChat",
         method="POST",
         path=f"{_ROOM}/chat",
@@ -245,6 +263,45 @@ OPERATIONS: tuple[Operation, ...] = (
         request=s.NewChat,
         response=s.Event,
         status=201,
+    ),
+    Operation(
+        id="listBranches",
+        method="GET",
+        path=f"{_ROOM}/branches",
+        summary="One's own branch, if there is one",
+        action=_A.DOCUMENT_READ,
+        response=s.BranchList,
+        where=INSIDE,
+    ),
+    Operation(
+        id="beginBranch",
+        method="POST",
+        path=f"{_ROOM}/branches",
+        summary="Fork a notebook, to think on it alone; cells do not run there",
+        action=_A.BRANCH,
+        request=s.NewBranch,
+        response=s.Branch,
+        status=201,
+        where=INSIDE,
+    ),
+    Operation(
+        id="discardBranch",
+        method="DELETE",
+        path=f"{_ROOM}/branches/{{branch}}",
+        summary="Throw one's branch away, with the key to what is stored of it",
+        action=_A.DOCUMENT_READ,
+        response=None,
+        status=204,
+        where=INSIDE,
+    ),
+    Operation(
+        id="mergeBranch",
+        method="POST",
+        path=f"{_ROOM}/branches/{{branch}}/merge",
+        summary="Bring what one wrote on the branch into the notebook",
+        action=_A.BRANCH,
+        response=s.BranchChanges,
+        where=INSIDE,
     ),
     Operation(
         id="listRuns",
@@ -383,6 +440,16 @@ OPERATIONS: tuple[Operation, ...] = (
         action=_A.KEEP_COPY,
         response=s.Notebook,
         media_type="application/x-ipynb+json",
+    ),
+    Operation(
+        id="reportOrigins",
+        method="POST",
+        path=f"{_ROOM}/documents/{{document}}/origins",
+        summary="How one's own edits came about, as the page says",
+        action=_A.DOCUMENT_WRITE,
+        request=s.OriginReport,
+        response=None,
+        status=204,
     ),
     Operation(
         id="documentAt",

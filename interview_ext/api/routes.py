@@ -10,12 +10,14 @@ from typing import Any
 from interview_ext.api.base import Asked, UnknownHandler
 from interview_ext.api.events import HostEventsSocket, RoomEventsSocket
 from interview_ext.api.handlers import (
+    branches,
     chat,
     documents,
     executions,
     files,
     invites,
     openapi,
+    origins,
     participants,
     profiles,
     replay,
@@ -24,6 +26,7 @@ from interview_ext.api.handlers import (
     templates,
     timeline,
 )
+from interview_ext.api.led import led
 from interview_ext.api.operations import OPERATIONS, PREFIX, Where
 from interview_ext.api.schemas import ID_PATTERN
 
@@ -48,7 +51,12 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/participants": participants.ParticipantsHandler,
         f"{_ROOM}/participants/{{participant}}": participants.ParticipantHandler,
         f"{_ROOM}/participants/{{participant}}/admit": participants.AdmitHandler,
+        f"{_ROOM}/participants/{{participant}}/erasure": participants.ErasureHandler,
+        f"{_ROOM}/hold": rooms.HoldHandler,
         f"{_ROOM}/chat": chat.ChatHandler,
+        f"{_ROOM}/branches": branches.BranchesHandler,
+        f"{_ROOM}/branches/{{branch}}": branches.BranchHandler,
+        f"{_ROOM}/branches/{{branch}}/merge": branches.MergeHandler,
         f"{_ROOM}/executions": executions.ExecutionsHandler,
         f"{_ROOM}/executions/{{run}}": executions.ExecutionHandler,
         f"{_ROOM}/executions/{{run}}/extend": executions.ExtendHandler,
@@ -61,6 +69,7 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/files/{{path}}": files.FileHandler,
         f"{_ROOM}/timeline": timeline.TimelineHandler,
         f"{_ROOM}/documents/{{document}}/copy": documents.CopyHandler,
+        f"{_ROOM}/documents/{{document}}/origins": origins.OriginsHandler,
         f"{_ROOM}/documents/{{document}}/at": replay.AtHandler,
         f"{_ROOM}/documents/{{document}}/changes": replay.ChangesHandler,
         f"{_ROOM}/documents/{{document}}/replay": replay.ReplayHandler,
@@ -78,7 +87,12 @@ def routes(where: Where | str) -> list[Route]:
     here = Where(where)
     paths = dict.fromkeys(o.path for o in OPERATIONS if here in o.where)
     found: list[Route] = [
-        (pattern(path), HANDLERS[path], {"resource": path, "where": here}) for path in paths
+        (
+            pattern(path),
+            led(HANDLERS[path], path) if here is Where.SERVER else HANDLERS[path],
+            {"resource": path, "where": here},
+        )
+        for path in paths
     ]
     found.append((rf"{PREFIX}(?:/.*)?", UnknownHandler, {"resource": "", "where": here}))
     return found

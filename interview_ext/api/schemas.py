@@ -70,6 +70,8 @@ DurationS = Annotated[int, Field(strict=True, ge=60, le=MAX_DURATION_S)]
 Instant = Annotated[AwareDatetime, Strict(), AfterValidator(_in_our_time)]
 """A time given by a client: text with an offset, no number."""
 Count = Annotated[int, Field(ge=0)]
+Clock = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""Of a Yjs client, or the client itself: whole numbers as JavaScript has them."""
 
 
 Package = Annotated[
@@ -135,6 +137,8 @@ class Document(Model):
     kind: Literal["notebook", "file"]
     writable: bool
     """Whether the asking person may change it now."""
+    branch_of: str | None
+    """Of the asking person's own branch: the document it was forked from."""
 
 
 class DataFile(Model):
@@ -189,6 +193,8 @@ class Room(Model):
     policy: Policy
     sections: tuple[Section, ...]
     external_ids: dict[str, str]
+    legal_hold: bool
+    """Whether nothing of it may be erased or deleted; false for who may not erase."""
     version: int
     documents: tuple[Document, ...]
     data_files: tuple[DataFile, ...]
@@ -248,6 +254,12 @@ class StateChange(Model):
 
     to: RoomState
     in_s: Annotated[int, Field(strict=True, ge=0, le=MAX_WARNING_S)] = 0
+
+
+class Hold(Model):
+    """Whether the room has to be kept as it is."""
+
+    held: StrictBool
 
 
 class Entrance(Model):
@@ -337,6 +349,10 @@ class Participant(Model):
     present: bool
     """Whether a page of theirs is open."""
     waiting_since: AwareDatetime | None
+    focusing: bool
+    """Whether they are thinking on a private branch. What stands there nobody else is told."""
+    erased: bool
+    """Whether their text and name were erased."""
     you: bool
 
 
@@ -417,6 +433,66 @@ class EventList(Model):
     """Events in order, oldest first."""
 
     events: tuple[Event, ...]
+
+
+# -- private branches
+
+
+class NewBranch(Model):
+    """Which notebook to fork."""
+
+    document: Id
+
+
+class BranchChanges(Model):
+    """How many cells a branch has added, removed, and written in."""
+
+    added: Count
+    removed: Count
+    changed: Count
+
+
+class Branch(Model):
+    """The asking person's own branch. Others are told only that there is one."""
+
+    id: str
+    document: str
+    path: str
+    """Its name in this person's door."""
+    begun_at: AwareDatetime
+    readable: bool
+    """False: it was begun in another browser, which has its key."""
+    changes: BranchChanges | None
+    """Null if it is not readable."""
+
+
+class BranchList(Model):
+    """The asking person's branch, if there is one."""
+
+    branches: tuple[Branch, ...]
+
+
+# -- documents
+
+
+class ReportedOrigin(Model):
+    """How a piece of a document came about.
+
+    The piece is what the Yjs client inserted at the clocks from `start` up to, not including,
+    `end`; or, with `deleted`, the deletion of that.
+    """
+
+    client: Clock
+    start: Clock
+    end: Clock
+    deleted: bool = False
+    origin: Literal["typed", "paste", "completion", "drop", "undo", "assistant"]
+
+
+class OriginReport(Model):
+    """What a page says about its own edits; about others' it has no effect."""
+
+    origins: Annotated[tuple[ReportedOrigin, ...], Field(min_length=1, max_length=200)]
 
 
 # -- running cells

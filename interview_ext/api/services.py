@@ -16,8 +16,10 @@ from interview_ext.api.datasets import RoomDatasets
 from interview_ext.api.templates import TemplateLibrary
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
+from interview_ext.rooms.erasure import Erasure
 from interview_ext.rooms.ids import Clock, now
-from interview_ext.rooms.model import Document, Room, Run
+from interview_ext.rooms.model import Branch, Document, EditOrigin, Room, Run
+from interview_ext.rooms.origins import Origins
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms
@@ -38,7 +40,7 @@ class History(Protocol):
     async def at(self, seq: int, *, notebook: bool) -> dict[str, Any] | str: ...
 
     def changes(
-        self, *, after: int, to: int | None, notebook: bool
+        self, *, after: int, to: int | None, notebook: bool, reports: Any = None
     ) -> AsyncGenerator[Sequence[Any], None]: ...
 
 
@@ -51,8 +53,46 @@ class Documents(Protocol):
     async def content(self, document: Document) -> dict[str, Any] | str:
         """Return notebook JSON or text as of now."""
 
+    def failing_since(self, room_id: str) -> datetime | None:
+        """Return since when something of the room cannot be saved; None if all can."""
+
+    def reports(self, origins: Sequence[EditOrigin], seats: Mapping[str, str]) -> Any:
+        """Return what `History.changes` takes as `reports`."""
+
     def history(self, document: Document) -> History:
         """Return what the document has been."""
+
+
+class Changes(Protocol):
+    """How many cells a branch has added, removed, and written in."""
+
+    @property
+    def added(self) -> int: ...
+    @property
+    def removed(self) -> int: ...
+    @property
+    def changed(self) -> int: ...
+
+
+class Branches(Protocol):
+    """Private branches: `collab` has them. Every method is about the actor's own."""
+
+    async def show(self, actor: Actor, secrets: Mapping[str, str]) -> None: ...
+
+    async def begin(self, actor: Actor, document_id: str) -> Branch: ...
+
+    async def own(self, actor: Actor) -> Branch | None: ...
+
+    def secret(self, branch: Branch) -> str | None: ...
+
+    async def changes(self, branch: Branch) -> Changes | None: ...
+
+    async def merge(self, actor: Actor, branch_id: str) -> Changes: ...
+
+    async def discard(self, actor: Actor, branch_id: str) -> None: ...
+
+    async def focusing(self, room_id: str) -> frozenset[str]:
+        """Return the participants who are on a branch."""
 
 
 class SandboxStatus(Protocol):
@@ -155,15 +195,44 @@ class Links(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the server that runs a room's cells has said."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Asking(Protocol):
+    """Asks the server that runs a room's cells; `door.for_host` does."""
+
+    async def ask(self, actor: Actor, method: str, tail: str, body: bytes) -> Answer | None:
+        """Return its answer; None: it is this server.
+
+        Parameters
+        ----------
+        tail:
+            Path and query below the room's own path in the API.
+
+        Raises
+        ------
+        OwnerUnknown
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """All that handlers call, of one server."""
 
     rooms: Rooms
     admission: Admission
+    erasure: Erasure
     presence: Presence
     store: Store
     bus: Bus
     documents: Documents
+    branches: Branches
+    origins: Origins
     executions: Executions
     packages: Packages
     pool: Callable[[str], PoolState | None]
@@ -177,3 +246,5 @@ class Services:
     """The sandbox profiles that a room may have, by name."""
     templates: TemplateLibrary = field(default_factory=TemplateLibrary)
     clock: Clock = now
+    asking: Asking | None = None
+    """Asks the server that runs a room's cells; None where there is one server only."""

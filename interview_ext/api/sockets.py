@@ -18,6 +18,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from interview_ext.api.base import Asked
 from interview_ext.api.messages import Ping, Pong
 from interview_ext.api.operations import Where
+from interview_ext.collab.outlet import Outlet, text_frame
 from interview_ext.errors import BadRequest, Forbidden, InterviewError
 from interview_ext.rooms.ports import Message
 
@@ -25,6 +26,8 @@ PING_INTERVAL_S = 25.0
 PING_TIMEOUT_S = 20.0
 MAX_MESSAGE_BYTES = 1024
 """A page sends nothing but pings."""
+MAX_BACKLOG = 256 * 1024
+"""Bytes of what is sent at once that may wait for such a page."""
 MAX_PENDING = 500
 """Messages that may wait for a page that does not read; beyond it the page has to come again."""
 CLOSING_S = 2.0
@@ -46,6 +49,8 @@ class EventsSocket(WebSocketHandler, Asked):
         self._pending: dict[Hashable, Message] = {}
         self._news = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
+        self._outlet: Outlet | None = None
+        self._idle = False
         self._unsubscribe: list[Callable[[], None]] = []
 
     # -- opening
@@ -66,6 +71,9 @@ class EventsSocket(WebSocketHandler, Asked):
     async def open(self, *args: str, **kwargs: str) -> None:  # noqa: ARG002
         """Subscribe, then greet: nothing that happens in between is missed."""
         self.set_nodelay(True)
+        stream = self.ws_connection.stream if self.ws_connection else None
+        if stream is not None:
+            self._outlet = Outlet(stream, max_backlog=MAX_BACKLOG, overflow=self._too_slow)
         await self.begin()
         if self.ws_connection is not None:
             self._pump = asyncio.create_task(self._work(), name=f"events of {self.request.path}")
@@ -89,10 +97,20 @@ class EventsSocket(WebSocketHandler, Asked):
         if self.ws_connection is None:
             return
         if len(self._pending) >= MAX_PENDING:
-            self.end(_TOO_SLOW, "this page does not read fast enough")
+            self._too_slow()
             return
         self._pending.setdefault(object() if key is None else key, message)
         self._news.set()
+
+    def send_at_once(self, text: str) -> bool:
+        """Send what is ready, if nothing is before it; return whether that was so."""
+        if not self._idle or self._pending or self._outlet is None:
+            return False
+        self._outlet.write(text_frame(text))
+        return True
+
+    def _too_slow(self) -> None:
+        self.end(_TOO_SLOW, "this page does not read fast enough")
 
     async def send(self, message: BaseModel) -> None:
         """Send, and wait until the connection has taken it."""
@@ -104,6 +122,8 @@ class EventsSocket(WebSocketHandler, Asked):
         if connection is None:
             return
         self._stop()
+        if self._outlet is not None:
+            self._outlet.shut()
         if last is not None:
             sent = self.write_message(last.model_dump_json())
             sent.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -116,7 +136,9 @@ class EventsSocket(WebSocketHandler, Asked):
         """Make ready and send what waits, in order, until the socket closes."""
         try:
             while True:
+                self._idle = True
                 await self._news.wait()
+                self._idle = False
                 self._news.clear()
                 while self._pending:
                     message = self._pending.pop(next(iter(self._pending)))

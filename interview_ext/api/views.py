@@ -60,6 +60,7 @@ async def room(services: Services, actor: Actor) -> schemas.Room:
             if insider or section.revealed_at is not None
         ),
         external_ids=found.external_ids if insider else {},
+        legal_hold=found.legal_hold and Action.ROOM_MANAGE in may,
         version=found.version,
         documents=await _documents(services, actor, found),
         data_files=tuple(schemas.DataFile(path=f.path, size=f.size) for f in files),
@@ -112,10 +113,12 @@ async def copied(services: Services, actor: Actor, document_id: str) -> Document
 
 async def participants(services: Services, actor: Actor) -> tuple[schemas.Participant, ...]:
     """Return the people whom the actor may see."""
-    return tuple(participant(p, actor) for p in await services.admission.people(actor))
+    focusing = await services.branches.focusing(actor.room_id)
+    people = await services.admission.people(actor)
+    return tuple(participant(p, actor, focusing=p.participant.id in focusing) for p in people)
 
 
-def participant(person: Person, actor: Actor) -> schemas.Participant:
+def participant(person: Person, actor: Actor, *, focusing: bool) -> schemas.Participant:
     """Return one person as the actor sees them."""
     who = person.participant
     return schemas.Participant.model_validate(
@@ -127,6 +130,8 @@ def participant(person: Person, actor: Actor) -> schemas.Participant:
             "state": person.state,
             "present": person.present,
             "waiting_since": person.waiting_since,
+            "focusing": focusing,
+            "erased": who.erased_at is not None,
             "you": who.id == actor.id,
         }
     )
@@ -202,9 +207,29 @@ async def _documents(services: Services, actor: Actor, found: Room) -> tuple[sch
         readable = [(document, False) for document in await copyable(services, actor)]
     else:
         readable = await services.rooms.documents(actor)
+        branch = await own_branch(services, actor) if Action.DOCUMENT_READ in may else None
+        readable += [] if branch is None else [branch]
     return tuple(
         schemas.Document.model_validate(
-            {"id": d.id, "path": d.path, "kind": d.kind, "writable": writable}
+            {
+                "id": d.id,
+                "path": d.path,
+                "kind": d.kind,
+                "writable": writable,
+                "branch_of": d.branch_of,
+            }
         )
         for d, writable in readable
     )
+
+
+async def own_branch(services: Services, actor: Actor) -> tuple[Document, bool] | None:
+    """Return the actor's branch and whether it is writable, if this browser can open it."""
+    branch = await services.branches.own(actor)
+    if branch is None or services.branches.secret(branch) is None:
+        return None
+    try:
+        _, document, writable = await services.rooms.document(actor, branch.id)
+    except NotFound:  # merged or discarded meanwhile
+        return None
+    return document, writable

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import docker.errors
 from jupyter_server.serverapp import ServerApp
+from traitlets import TraitError
 
 from interview_ext.app import InterviewApp
 from interview_ext.errors import EngineFull, ImageMissing, InterviewError
-from interview_ext.house import broker_of
+from interview_ext.house import broker_of, bus_for
 from interview_ext.sandbox.engines import DOCKER, WARNINGS, engine_of
 from interview_ext.sandbox.images import connect, reference
 from interview_ext.sandbox.profiles import GIB, MIB
@@ -68,7 +69,7 @@ async def examine(app: InterviewApp, server: ServerApp) -> list[Check]:
     return [
         *await _engine(app),
         await _store(app),
-        Check(name="bus", verdict=Verdict.OK, found="inside the server process"),
+        await _bus(app),
         _address(app, server),
         _https(app, server),
         Check(
@@ -186,6 +187,19 @@ async def _store(app: InterviewApp) -> Check:
         )
     await store.stop()
     return Check(name="store", verdict=Verdict.OK, found=store.about)
+
+
+async def _bus(app: InterviewApp) -> Check:
+    try:
+        bus = bus_for(app)
+        await bus.start()
+    except TraitError as error:
+        fix = "Correct the settings; a single server needs no bus_url."
+        return Check(name="bus", verdict=Verdict.MISSING, found=str(error), fix=fix)
+    except InterviewError as error:
+        return Check(name="bus", verdict=Verdict.MISSING, found=error.message, fix=error.hint)
+    await bus.stop()
+    return Check(name="bus", verdict=Verdict.OK, found=bus.about)
 
 
 def _address(app: InterviewApp, server: ServerApp) -> Check:

@@ -12,7 +12,7 @@ from traitlets import TraitError
 from interview_ext.app import InterviewApp
 from interview_ext.errors import InterviewError
 from interview_ext.storage.addresses import redacted
-from interview_ext.storage.backends import check_url
+from interview_ext.storage.backends import MONGODB, check_url
 
 
 def migrate(*, source: Path | None, target: str | None) -> int:
@@ -28,7 +28,7 @@ def migrate(*, source: Path | None, target: str | None) -> int:
             app = _configured()
             source = source or Path(app.store_path)
             target = target or app.store_url
-        check_url(target)
+        check_url(target, MONGODB)
     except TraitError as error:
         sys.stderr.write(f"{error}\n")
         return 2

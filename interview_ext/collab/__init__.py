@@ -9,6 +9,9 @@ The way of one frame through this package::
     relay      one order for all: commit to the log, apply once, forward
     shared     the document as the rest of the server sees it
 
+A participant's private branch goes the same way (``branches``, ``merging``); its log is encrypted
+(``sealing``).
+
 Beside the way: ``awareness`` (who is where, under their own names only), ``content``
 (a notebook as JSON, whatever clients made of it) and ``export`` (the file in the
 host's folder, written and never read back). `documents.Documents` puts them together.

@@ -5,28 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
-from pycrdt import Doc
-
+from interview_ext.collab.erasing import Eraser
 from interview_ext.collab.export import Exporter
 from interview_ext.collab.gate import SERVER, Gate
 from interview_ext.collab.history import History
 from interview_ext.collab.intake import Intake
 from interview_ext.collab.limits import Limits
-from interview_ext.collab.nesting import Nesting
-from interview_ext.collab.rehearsal import apply_guarded
 from interview_ext.collab.relay import Relay
+from interview_ext.collab.reports import Reports
+from interview_ext.collab.restoring import restore
 from interview_ext.collab.seed import SEED_CLIENT, seed_update
 from interview_ext.collab.shared import SharedDocument
+from interview_ext.collab.snapshots import Keeper, Snapshots
 from interview_ext.collab.store_health import StoreHealth
-from interview_ext.collab.wire.update import read_state, read_update
-from interview_ext.errors import Conflict, WireError
+from interview_ext.collab.wire.update import read_state
+from interview_ext.errors import Conflict
+from interview_ext.rooms.erasure import Author, ErasedText
 from interview_ext.rooms.ids import Clock, now
-from interview_ext.rooms.model import Document, LogEntry, NewLogEntry
+from interview_ext.rooms.model import Document, EditOrigin, NewLogEntry
 from interview_ext.rooms.ports import Bus, UpdateLog
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Documents:
         self._clock = clock
         self._client_ids = client_ids
         self._health = StoreHealth(bus=bus, clock=clock)
+        self._snapshots = Snapshots(update_log)
         self._open: dict[str, SharedDocument] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
@@ -75,13 +77,23 @@ class Documents:
         """Sockets that are open on any document."""
         return sum(len(shared.relay.peers) for shared in self._open.values())
 
+    def failing_since(self, room_id: str) -> datetime | None:
+        """Return since when something of the room cannot be saved; None if all can."""
+        return self._health.failing_since(room_id)
+
+    @property
+    def rooms(self) -> set[str]:
+        """The rooms of which a document is open here."""
+        return {shared.document.room_id for shared in self._open.values()}
+
     async def start(self) -> None:
         """Nothing to open: documents open when they are asked for."""
 
     async def stop(self) -> None:
-        """Write the files that wait to be written, and close all documents."""
-        for room_id in {shared.document.room_id for shared in self._open.values()}:
+        """Write the files and snapshots that wait to be written, and close all documents."""
+        for room_id in self.rooms:
             await self.close_room(room_id)
+        await self._snapshots.stop(wait_s=self.limits.close_wait_s)
 
     async def open(self, document: Document) -> SharedDocument:
         """Return the document, loaded from the log when it is the first to ask.
@@ -132,6 +144,39 @@ class Documents:
         """Return what the document has been."""
         return History(document.id, self._log)
 
+    def reports(self, origins: Sequence[EditOrigin], seats: Mapping[str, str]) -> Reports:
+        """Return what pages reported, ready to be joined to the entries of a log."""
+        return Reports(origins, seats)
+
+    async def erase(self, document: Document, author: Author) -> ErasedText:
+        """Replace the log by one without the author's text, and rewrite the document's file.
+
+        The document is closed before; it opens again from the new log. Repeating the call is
+        harmless, whenever it was cut off.
+
+        Raises
+        ------
+        StoreUnavailable, Conflict
+        WireError
+            The log holds what cannot be read; nothing was changed.
+        """
+        async with self._opening.setdefault(document.id, asyncio.Lock()):
+            shared = self._open.pop(document.id, None)
+            if shared is not None:
+                await shared.close(wait_s=self.limits.close_wait_s)
+                self._health.forget(document)
+            entries = await self._log.read(document.id)
+            eraser = Eraser(entries, await self._log.client_owners(document.id), author)
+            written, text = await asyncio.to_thread(eraser.erase)
+            if written != entries:
+                await self._log.replace(document.id, written)
+            if self._exporter is not None:
+                last = entries[-1].seq if entries else 0
+                notebook = document.kind == "notebook"
+                content = await self.history(document).at(last, notebook=notebook)
+                await self._exporter.rewrite(document, content)
+            return text
+
     async def close_room(self, room_id: str) -> None:
         """Commit what was done, write the files, and forget the room's documents.
 
@@ -142,38 +187,61 @@ class Documents:
         for shared in closing:
             async with self._opening.setdefault(shared.document.id, asyncio.Lock()):
                 self._open.pop(shared.document.id, None)
-                await shared.close(wait_s=self.limits.close_wait_s)
+                await self._close(shared)
             self._health.forget(shared.document)
             if self._exporter is not None:
                 await self._exporter.flush(shared.document)
 
+    async def close_one(self, document_id: str, *, commit: bool = True) -> None:
+        """Forget one document, and unless told otherwise commit what was done in it first.
+
+        Its sockets are closed. Called by `branches`.
+        """
+        async with self._opening.setdefault(document_id, asyncio.Lock()):
+            shared = self._open.pop(document_id, None)
+            if shared is None:
+                return
+            if commit:
+                await self._close(shared)
+            else:
+                await shared.drop()
+            self._health.forget(shared.document)
+
+    async def _close(self, shared: SharedDocument) -> None:
+        if shared.keeper is not None:
+            shared.keeper.last()
+        await shared.close(wait_s=self.limits.close_wait_s)
+
     async def _load(self, document: Document) -> SharedDocument:
-        entries = await self._log.read(document.id)
+        own = document.branch_of is not None  # a branch is stored encrypted, so it has no snapshot
+        found = await restore(
+            document.id,
+            reserve=partial(self._reserve, document),
+            update_log=self._log,
+            shortcut=None if own else await self._snapshots.find(document.id),
+        )
         owners = await self._log.client_owners(document.id)
-        client_id = await self._reserve(document)
-        doc: Doc[Any] = Doc(client_id=client_id)
-        nesting = Nesting()
-        for entry in entries:
-            _replay(doc, nesting, entry)
+        client_id = found.doc.client_id
+        intake = Intake(
+            doc=found.doc,
+            gate=Gate(
+                clocks=read_state(found.doc.get_state()),
+                owners={**owners, client_id: SERVER, SEED_CLIENT: SERVER},
+            ),
+            nesting=found.nesting,
+            size=found.size,
+            max_size=self.limits.max_document,
+        )
         shared = SharedDocument(
             document=document,
-            doc=doc,
+            doc=found.doc,
             history=self.history(document),
             relay=partial(
                 Relay,
                 document=document,
-                doc=doc,
-                intake=Intake(
-                    doc=doc,
-                    gate=Gate(
-                        clocks=read_state(doc.get_state()),
-                        owners={**owners, client_id: SERVER, SEED_CLIENT: SERVER},
-                    ),
-                    nesting=nesting,
-                    size=_written_by_clients(entries),
-                    max_size=self.limits.max_document,
-                ),
-                log_seq=entries[-1].seq if entries else 0,
+                doc=found.doc,
+                intake=intake,
+                log_seq=found.seq,
                 update_log=self._log,
                 bus=self._bus,
                 health=self._health,
@@ -183,13 +251,25 @@ class Documents:
             ),
         )
         shared.relay.start()
+        if own:
+            return shared
+        shared.keeper = Keeper(
+            document.id,
+            relay=shared.relay,
+            intake=intake,
+            snapshots=self._snapshots,
+            seq=found.from_seq,
+        )
+        shared.observe(shared.keeper.look)
         if self._exporter is not None:
             shared.observe(partial(self._exporter.changed, shared))
         return shared
 
     def _drop(self, document: Document) -> None:
         """Forget a document whose relay has failed; it is loaded from the log when next asked."""
-        self._open.pop(document.id, None)
+        shared = self._open.pop(document.id, None)
+        if shared is not None:
+            shared.give_up()
 
     async def _reserve(self, document: Document) -> int:
         """Claim a client id for the server that nobody has shown before.
@@ -202,15 +282,3 @@ class Documents:
             owners = await self._log.claim_clients(document.id, SERVER, [client_id])
             if owners[client_id] == SERVER:
                 return client_id
-
-
-def _replay(doc: Doc[Any], nesting: Nesting, entry: LogEntry) -> None:
-    if not apply_guarded(doc, entry.update):
-        log.error("%s: update %d of the log cannot be applied", entry.document_id, entry.seq)
-        return
-    with suppress(WireError):  # an output of the server's beyond the bounds that hold for pages
-        nesting.add(read_update(entry.update))
-
-
-def _written_by_clients(entries: Sequence[LogEntry]) -> int:
-    return sum(len(entry.update) for entry in entries if entry.seat is not None)

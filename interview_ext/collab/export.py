@@ -8,11 +8,12 @@ and the document is written in its old place.
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import logging
 import os
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,7 +33,7 @@ class Exportable(Protocol):
     @property
     def document(self) -> Document: ...
 
-    def content(self) -> dict[str, Any] | str: ...
+    def read(self) -> Callable[[], dict[str, Any] | str]: ...
 
 
 class Exporter:
@@ -80,6 +81,22 @@ class Exporter:
         async with self._lock(document.room_id):
             return
 
+    async def rewrite(self, document: Document, content: dict[str, Any] | str) -> None:
+        """Put the content in the place of all that was ever written of a document.
+
+        Copies kept aside, and those that an editor made beside the file, go as well: what has
+        been erased from the document stands in them. A document without a file gets none.
+
+        Raises
+        ------
+        OSError
+        """
+        pending = self._pending.pop(document.id, None)
+        if pending is not None:
+            pending[1].cancel()
+        async with self._lock(document.room_id):
+            await asyncio.to_thread(self._write_over, document, _encode(content))
+
     async def stop(self) -> None:
         """Write everything that waits."""
         for shared, _ in list(self._pending.values()):
@@ -111,9 +128,9 @@ class Exporter:
         """Write one file; a folder that cannot be written must not disturb the interview."""
         document = shared.document
         try:
-            data = _encode(shared.content())
             async with self._lock(document.room_id):
-                kept = await asyncio.to_thread(self._write, document, data)
+                content = shared.read()
+                kept = await asyncio.to_thread(lambda: self._write(document, _encode(content())))
             if kept is not None and self._timeline is not None:
                 await self._timeline.record(
                     document.room_id,
@@ -143,6 +160,25 @@ class Exporter:
         _replace(record_path, json.dumps(record, indent=1).encode())
         _replace(path, data)
         return kept
+
+    def _write_over(self, document: Document, data: bytes) -> None:
+        path = self.path(document)
+        exported = path.exists()
+        copies = f"{glob.escape(path.stem)} changed outside *{glob.escape(path.suffix)}"
+        kept = f"{glob.escape(path.stem)}*{glob.escape(path.suffix)}"
+        for old in [
+            *path.parent.glob(copies),
+            *path.parent.glob(".*.part"),
+            *(path.parent / ".ipynb_checkpoints").glob(kept),
+        ]:
+            old.unlink(missing_ok=True)
+            exported = True
+        if not exported:
+            return
+        record_path = self._folder / document.room_id / _RECORD
+        record = _read_record(record_path) | {document.path: digest(data)}
+        _replace(record_path, json.dumps(record, indent=1).encode())
+        _replace(path, data)
 
     def _aside(self, path: Path) -> Path:
         stamp = self._clock().strftime("%Y-%m-%d %H%M%S")

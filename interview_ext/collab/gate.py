@@ -96,6 +96,15 @@ class Gate:
             if clock + length > clocks.get(client, 0):
                 clocks[client] = clock + length
 
+    def strangers(self) -> bool:
+        """Whether there are clients whose owner is not known here."""
+        return not self._clocks.keys() <= self._owners.keys()
+
+    def reset(self, inserts: tuple[Span, ...]) -> None:
+        """Know these structs and no others."""
+        self._clocks.clear()
+        self.advance(inserts)
+
     def known(self, clients: set[int]) -> dict[int, int]:
         """Return the state vector of these clients."""
         return {client: self._clocks[client] for client in clients if client in self._clocks}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from pycrdt import Doc
 from interview_ext.collab.content import file_text, notebook_json
 from interview_ext.collab.rehearsal import apply_guarded
 from interview_ext.collab.replay import Change, Follower
+from interview_ext.collab.reports import Reports
 from interview_ext.rooms.model import LogEntry
 from interview_ext.rooms.ports import UpdateLog
 
@@ -79,9 +81,14 @@ class History:
         return await asyncio.to_thread(_content, earlier, notebook=notebook)
 
     async def changes(
-        self, *, after: int, to: int | None, notebook: bool
+        self, *, after: int, to: int | None, notebook: bool, reports: Reports | None = None
     ) -> AsyncGenerator[list[Change], None]:
         """Yield what the updates behind `after`, up to `to`, did: some hundreds at a time.
+
+        Parameters
+        ----------
+        reports:
+            How edits came about, as their pages say.
 
         Raises
         ------
@@ -98,7 +105,9 @@ class History:
             await loop.run_in_executor(worker, lambda: follower.append(Follower(notebook=notebook)))
             for start in range(0, len(entries), PAGE):
                 some = entries[start : start + PAGE]
-                found = await loop.run_in_executor(worker, _follow, follower[0], some, after)
+                found = await loop.run_in_executor(
+                    worker, _follow, follower[0], some, after, reports
+                )
                 if found:
                     yield found
         finally:
@@ -136,6 +145,13 @@ def _content(entries: Sequence[LogEntry], *, notebook: bool) -> dict[str, Any] |
     return notebook_json(doc) if notebook else file_text(doc)
 
 
-def _follow(follower: Follower, entries: Sequence[LogEntry], after: int) -> list[Change]:
+def _follow(
+    follower: Follower, entries: Sequence[LogEntry], after: int, reports: Reports | None
+) -> list[Change]:
+    if reports is not None:
+        entries = [
+            replace(entry, origin=reports.of(entry)) if entry.seq > after else entry
+            for entry in entries
+        ]
     changes = (follower.follow(entry) for entry in entries)
     return [change for change in changes if change is not None and change.seq > after]

@@ -9,7 +9,7 @@ import pycrdt
 from pycrdt import Doc
 
 from interview_ext.collab.gate import Gate, Verdict
-from interview_ext.collab.nesting import Nesting
+from interview_ext.collab.nesting import Depths, Nesting
 from interview_ext.collab.rehearsal import Rehearsal
 from interview_ext.collab.wire.update import (
     EMPTY_UPDATE,
@@ -46,10 +46,19 @@ class Intake:
     ) -> None:
         self.gate = gate
         self._doc = doc
-        self._nesting = nesting
-        self._size = size
+        self.nesting = nesting
+        self._placed: Depths = []
+        """What was examined since the last `settled` has brought to it."""
+        self._size = self._settled_size = size
         self._max_size = max_size
         self._rehearsal = Rehearsal(doc.get_update)
+        self._typing: dict[int, tuple[int, tuple[int, int] | None]] = {}
+        """By client, where its last letters end and what follows them."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all updates of clients in the document."""
+        return self._settled_size
 
     def examine(
         self, participant_id: str, update: bytes, head: UpdateHead, *, answer: bool
@@ -77,6 +86,7 @@ class Intake:
 
     def follow(self, update: bytes) -> None:
         """Count an update of the server itself, which is in the document already."""
+        self._typing.clear()
         self._rehearsal.follow(update)
         try:
             head = read_update(update)
@@ -85,22 +95,76 @@ class Intake:
             clock = read_state(self._doc.get_state()).get(self._doc.client_id, 0)
             head = UpdateHead((Span(self._doc.client_id, 0, clock),), (), {}, ())
         self.gate.advance(head.inserts)
-        self._nesting.add(head)
+        self._placed += self.nesting.add(head)
+
+    def learn(self, update: bytes, *, by_page: bool) -> None:
+        """Count an update that another server has committed, which is in the document already."""
+        if by_page:
+            self._size += len(update)
+        self._typing.clear()
+        self._rehearsal.follow(update)
+        try:
+            head = read_update(update)
+        except WireError:  # an output beyond the bounds that hold for pages
+            self.gate.advance(self._state())
+        else:
+            self.gate.advance(head.inserts)
+            self.nesting.add(head)
+
+    def rewind(self) -> None:
+        """Forget what was examined since the last `settled`: it is going to be examined anew."""
+        self._size = self._settled_size
+        self._typing.clear()
+        self.nesting.forget(self._placed)
+        self._placed = []
+        self.gate.reset(self._state())
+        self._rehearsal.reset()
+
+    def _state(self) -> tuple[Span, ...]:
+        state = read_state(self._doc.get_state())
+        return tuple(Span(client, 0, clock) for client, clock in state.items())
 
     def settled(self) -> None:
         """Everything examined so far is in the document now."""
+        self._settled_size = self._size
+        self._placed = []
         self._rehearsal.settled()
 
     def _accept(self, update: bytes, head: UpdateHead) -> bytes:
         if self._size + len(update) > self._max_size:
             raise TooLarge("This document takes no more: it has grown too large.")
-        depths = self._nesting.place(head)
-        if depths is None or not self._rehearsal.attempt(update, head):
-            raise WireError("An update cannot be applied.")
+        if not self._types_on(head):
+            self._try(update, head)
+        else:
+            self._rehearsal.put_off(update)
+        if head.letters is not None:
+            client, clock, length, right = head.letters
+            self._typing[client] = clock + length, right
         self._size += len(update)
         self.gate.advance(head.inserts)
-        self._nesting.remember(depths)
         return update
+
+    def _types_on(self, head: UpdateHead) -> bool:
+        """Whether it is one letter more, behind one that was taken and before the same struct.
+
+        Yjs itself makes one struct of the two: what the engine did with the first it does with
+        the second. Nothing but such letters has come since.
+        """
+        letters = head.letters
+        return letters is not None and self._typing.get(letters.client) == (
+            letters.clock,
+            letters.right,
+        )
+
+    def _try(self, update: bytes, head: UpdateHead) -> None:
+        """Raise `WireError` if the engine cannot apply it."""
+        if head.letters is None:
+            self._typing.clear()
+        depths = self.nesting.place(head)
+        if depths is None or not self._rehearsal.attempt(update, head):
+            raise WireError("An update cannot be applied.")
+        self.nesting.remember(depths)
+        self._placed += depths
 
     def _new_part(
         self, update: bytes, head: UpdateHead, verdict: Verdict, *, answer: bool

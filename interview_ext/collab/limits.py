@@ -71,10 +71,38 @@ class Pace:
         self._tokens = burst
         self._at = monotonic()
 
-    def spend(self, amount: float) -> float:
-        """Take `amount`; return the seconds to wait before the next, 0 mostly."""
-        at = self._monotonic()
+    def spend(self, amount: float, *, at: float | None = None) -> float:
+        """Take `amount`; return the seconds to wait before the next, 0 mostly.
+
+        Parameters
+        ----------
+        at:
+            What `monotonic` returns now, if the caller has asked already.
+        """
+        if at is None:
+            at = self._monotonic()
         self._tokens = min(self._burst, self._tokens + (at - self._at) * self._rate)
         self._at = at
         self._tokens -= amount
         return 0.0 if self._tokens >= 0 else -self._tokens / self._rate
+
+
+class Paces:
+    """The three of one socket: messages, bytes, and seconds of work."""
+
+    def __init__(self, limits: Limits, *, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._messages = Pace(
+            rate=limits.messages_per_s, burst=limits.messages_burst, monotonic=monotonic
+        )
+        self._bytes = Pace(rate=limits.bytes_per_s, burst=limits.bytes_burst, monotonic=monotonic)
+        self._work = Pace(rate=limits.work_per_s, burst=limits.work_burst, monotonic=monotonic)
+
+    def spend(self, *, size: int, began: float) -> float:
+        """Take one message of that size, worked on since `began`; return the seconds to wait."""
+        at = self._monotonic()
+        return max(
+            self._messages.spend(1, at=at),
+            self._bytes.spend(size, at=at),
+            self._work.spend(at - began, at=at),
+        )

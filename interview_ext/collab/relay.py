@@ -11,17 +11,20 @@ had seen what a crash then lost would hold structs nobody can give back.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import pycrdt
 from pycrdt import Doc
 
+from interview_ext.collab.across import LOOK_EVERY_S, Across, News, Update
+from interview_ext.collab.audience import Audience, Peer
 from interview_ext.collab.awareness import AwarenessBoard
+from interview_ext.collab.inbox import Edit, Inbox, Item, Look, Mark, OwnEdit, Shown
 from interview_ext.collab.intake import Intake, UpdateGap
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.outlet import binary_frame
@@ -36,71 +39,18 @@ from interview_ext.collab.wire.framing import (
 )
 from interview_ext.collab.wire.update import (
     EMPTY_UPDATE,
-    UpdateHead,
+    Span,
     read_state,
     read_update,
 )
-from interview_ext.errors import InterviewError, StoreUnavailable
-from interview_ext.rooms.actor import Actor
+from interview_ext.errors import ForeignClient, InterviewError, StoreUnavailable
 from interview_ext.rooms.ids import Clock, new_id
 from interview_ext.rooms.model import Document, NewLogEntry
-from interview_ext.rooms.ports import Bus, UpdateLog, room_topic
+from interview_ext.rooms.ports import Bus, LogMoved, UpdateLog, room_topic
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 256
-"""Items committed at once; at 5 µs to judge and 20 to apply each, 6 ms of the event loop."""
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 2.0
-_NEVER = float("-inf")
-_ITEM_BYTES = 512
-"""What an item weighs in the queue besides its update: about what Python takes for it."""
-ASK_AGAIN_S = 5.0
-"""After this long without an answer, a gap makes us ask for a sync once more."""
-
-
-class Peer(Protocol):
-    """One socket, as the relay sees it. Its methods never wait."""
-
-    @property
-    def actor(self) -> Actor: ...
-
-    def send(self, frames: bytes, *, counted: bool = True) -> None:
-        """Write ready WebSocket frames; see `outlet.Outlet.write`."""
-
-    def refuse(self, error: InterviewError) -> None:
-        """Close the socket and note the attempt."""
-
-    def go_away(self) -> None:
-        """Close the socket; the page may come back at once."""
-
-
-@dataclass(slots=True)
-class _Edit:
-    peer: Peer
-    update: bytes
-    head: UpdateHead
-    answer: bool
-
-
-@dataclass(slots=True)
-class _OwnEdit:
-    update: bytes
-
-
-@dataclass(slots=True)
-class _Shown:
-    peer: Peer
-    entries: tuple[AwarenessEntry, ...]
-
-
-@dataclass(slots=True)
-class _Mark:
-    """Something to do once everything before it is committed and forwarded."""
-
-    then: Callable[[], None]
-
-
-_Item = _Edit | _OwnEdit | _Shown | _Mark
 
 
 @dataclass(slots=True)
@@ -109,7 +59,7 @@ class _Commit:
 
     update: bytes
     client: int
-    edit: _Edit | None
+    edit: Edit | None
 
 
 class Relay:
@@ -139,44 +89,54 @@ class Relay:
         self._log = update_log
         self._bus = bus
         self._health = health
-        self._limits = limits
         self._clock = clock
         self._applied = applied
         self._broken = broken
         self._board = AwarenessBoard(clock=clock)
-        self._peers: dict[Peer, float] = {}
+        private = document.branch_of is not None
+        self._across = Across(document.id, bus, self, private=private)
+        self._behind: set[Peer] = set()
+        """Sockets that have come since the log was last read to its end."""
+        self._audience = Audience()
+        self._batches = itertools.count()
+        self._name = new_id("batch")
         self._unanswered: dict[Peer, bytes] = {}
-        self._inbox: deque[_Item] = deque()
-        self._waiting = 0
+        self._inbox = Inbox(limits.max_waiting)
+        self._strangers = False
+        """Whether something in the queue may show a client that belongs to nobody yet."""
         self._own_uncommitted = 0
         self._applying = False
         self._stopped = False
-        self._wake = asyncio.Event()
-        self._has_room = asyncio.Event()
-        self._has_room.set()
-        self._worker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._subscription = doc.observe(self._on_transaction)
 
     # -- life
 
     def start(self) -> None:
         """Begin to work the queue off."""
-        self._worker = asyncio.create_task(self._work(), name=f"relay of {self._document.id}")
+        name = f"relay of {self._document.id}"
+        self._tasks.append(asyncio.create_task(self._work(), name=name))
+        if self._across.shared:
+            self._across.start()
+            self._tasks.append(asyncio.create_task(self._look_again(), name=name))
 
     async def stop(self) -> None:
         """Stop; what is still in the queue has not been acknowledged to anybody."""
         self._shut()
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _shut(self) -> None:
         if self._stopped:
             return
         self._stopped = True
+        gone = [entry for peer in self._audience for entry in self._board.leave(peer)]
+        self._across.tell_presence(gone)
+        self._across.stop()
         self._doc.unobserve(self._subscription)
-        self._has_room.set()
-        for peer in list(self._peers):
+        self._inbox.let_go()
+        for peer in self._audience:
             peer.go_away()
 
     # -- sockets
@@ -184,102 +144,128 @@ class Relay:
     @property
     def peers(self) -> list[Peer]:
         """The open sockets."""
-        return list(self._peers)
+        return list(self._audience)
 
     def join(self, peer: Peer, *, writable: bool) -> None:
         """A socket has opened. A writable one is asked for what the server lacks."""
         if self._stopped:
             peer.go_away()
             return
-        self._peers[peer] = _NEVER
+        self._audience.add(peer)
+        if self._across.shared:
+            # It may come from a server that has died, and has to find what that one acknowledged.
+            self._behind.add(peer)
+            self._inbox.put(Look(News()))
+            self._inbox.put(Mark(partial(self._confirm, peer)))
+        else:
+            self._confirm(peer)
         if writable:
             self.ask(peer)
         present = self._board.present()
         if present:
-            peer.send(binary_frame(write_awareness(present)))
+            self.send(peer, binary_frame(write_awareness(present)))
 
     def leave(self, peer: Peer) -> None:
         """A socket has closed."""
-        if self._peers.pop(peer, None) is None:
+        self._behind.discard(peer)
+        if not self._audience.remove(peer):
             return
-        self._forward_awareness(self._board.leave(peer), peer)
+        self._forward_awareness(gone := self._board.leave(peer), peer)
+        self._across.tell_presence(gone)
 
     def ask(self, peer: Peer) -> None:
         """Send sync step 1, to which the page answers with all that the server lacks."""
-        at = asyncio.get_running_loop().time()
-        if peer in self._peers and at - self._peers[peer] >= ASK_AGAIN_S:
-            self._peers[peer] = at
-            peer.send(binary_frame(write_step_1(self._doc.get_state())))
+        if self._audience.may_be_asked(peer):
+            self.send(peer, binary_frame(write_step_1(self._doc.get_state())))
 
     def became_writable(self, peer: Peer) -> None:
         """What the page typed while it was read-only is missing here: ask for it now."""
-        if peer in self._peers:
-            self._peers[peer] = _NEVER
-            self.ask(peer)
+        self._audience.owes_nothing(peer)
+        self.ask(peer)
 
     def answer(self, peer: Peer, state: bytes) -> None:
         """Answer sync step 1, with committed content only. Raises `WireError`."""
         read_state(state)
-        if not self._own_uncommitted:
+        if not self._own_uncommitted and peer not in self._behind:
             self._answer_now(peer, state)
             return
         if peer not in self._unanswered:
-            self._put(_Mark(partial(self._answer_later, peer)))
+            self._inbox.put(Mark(partial(self._answer_later, peer)))
         self._unanswered[peer] = state
 
     def _answer_now(self, peer: Peer, state: bytes) -> None:
-        peer.send(binary_frame(write_step_2(self._doc.get_update(state))), counted=False)
+        whole = binary_frame(write_step_2(self._doc.get_update(state)))
+        self._audience.send(peer, whole, counted=False)
 
     def _answer_later(self, peer: Peer) -> None:
         if self._own_uncommitted:
-            self._put(_Mark(partial(self._answer_later, peer)))
+            self._inbox.put(Mark(partial(self._answer_later, peer)))
         else:
             self._answer_now(peer, self._unanswered.pop(peer))
 
     def take(self, peer: Peer, update: bytes, *, answer: bool) -> None:
         """Queue an update of a writable socket. Raises `WireError` if it is none."""
-        self._put(_Edit(peer, update, read_update(update), answer))
+        head = read_update(update)
+        owner = self._gate.owner
+        if any(owner(span.client) is None for span in head.inserts):
+            self._strangers = True
+        self._inbox.put(Edit(peer, update, head, answer))
+
+    @property
+    def full(self) -> bool:
+        """Whether who has put something into the queue waits for `has_room`."""
+        return self._inbox.full
 
     async def has_room(self) -> None:
         """Return once the queue is not full: who has put something into it waits for that."""
-        await self._has_room.wait()
+        await self._inbox.has_room()
 
     def show(self, peer: Peer, entries: Iterable[AwarenessEntry]) -> None:
-        """Take awareness: the page's own entries go on to all, itself included."""
+        """Take awareness: the page's own entries go on to all."""
         owner, me = self._gate.owner, peer.actor.id
-        mine = tuple(e for e in entries if owner(e.client) in (me, None))
+        mine = tuple(
+            entry
+            for entry in entries
+            if owner(entry.client) in (me, None) and self._audience.speaks_for(peer, entry.client)
+        )
         if any(owner(entry.client) is None for entry in mine):
-            if not self._has_room.is_set():
+            if self.full:
                 return  # a page shows itself again every 15 s
-            self._put(_Shown(peer, mine))
+            self._strangers = True
+            self._inbox.put(Shown(peer, mine))
+        elif mine and self._waits:
+            # Behind the keystroke that moved the cursor: both reach a page with one write, and
+            # nobody is shown a place in what they have not got yet.
+            self._inbox.put(Shown(peer, mine))
         elif mine:
             self._show_now(peer, mine)
 
     def show_present(self, peer: Peer) -> None:
         """Tell one socket who is there."""
-        peer.send(binary_frame(write_awareness(self._board.present())))
+        self.send(peer, binary_frame(write_awareness(self._board.present())))
+
+    def send(self, peer: Peer, frames: bytes) -> None:
+        """Write ready frames to a socket, behind all that it was sent before."""
+        self._audience.send(peer, frames)
 
     # -- the server's side
 
     def after_commit(self, then: Callable[[], None]) -> None:
         """Call `then` once everything that is in the queue or the document now is committed."""
-        self._put(_Mark(then))
+        self._inbox.put(Mark(then))
+
+    def committed_update(self) -> bytes | None:
+        """Return the whole document as one update; None while edits of the server wait."""
+        return None if self._own_uncommitted else self._doc.get_update()
 
     def _on_transaction(self, event: pycrdt.TransactionEvent) -> None:
         """Called by pycrdt at the end of each transaction; ours are those not being applied."""
         if self._applying or event.update == EMPTY_UPDATE:
             return
         self._own_uncommitted += 1
-        self._put(_OwnEdit(event.update))
+        self._inbox.put(OwnEdit(event.update))
 
     # -- the worker
-
-    def _put(self, item: _Item) -> None:
-        self._inbox.append(item)
-        self._waiting += _weight(item)
-        if self._waiting > self._limits.max_waiting:
-            self._has_room.clear()
-        self._wake.set()
 
     async def _work(self) -> None:
         """Work the queue off; after a fault of ours the pages bring back what was in it."""
@@ -292,51 +278,102 @@ class Relay:
 
     async def _work_on(self) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._inbox:
-                count = min(len(self._inbox), MAX_BATCH)
-                batch = [self._inbox.popleft() for _ in range(count)]
-                await self._settle(batch)
-                self._waiting -= sum(map(_weight, batch))
-                if self._waiting <= self._limits.max_waiting:
-                    self._has_room.set()
+            batch = await self._inbox.next()
+            await self._settle(batch)
+            self._inbox.settled(batch)
 
-    async def _settle(self, batch: list[_Item]) -> None:
+    @property
+    def _waits(self) -> bool:
+        """Whether something is about to be committed."""
+        inbox = self._inbox
+        return bool(inbox.bytes) and not inbox.full and not self._health.failing(self._document)
+
+    async def _settle(self, batch: list[Item]) -> None:
         """Judge, commit, apply and forward one batch."""
-        await self._claim(batch)
+        for item in batch:
+            if isinstance(item, Look):
+                await self._take_news(item.news)
+        if self._strangers:
+            self._strangers = not self._inbox.empty
+            await self._claim(batch)
+        commits, done, gap = self._judge_all(batch)
+        if gap and self._across.shared:
+            # What it builds on may have come to another server.
+            self._intake.rewind()
+            await self._catch_up()
+            commits, done, _ = self._judge_all(batch)
+        seqs: list[int] = []
+        while commits:
+            try:
+                seqs = await self._commit(commits)
+                break
+            except LogMoved:
+                self._intake.rewind()
+                await self._catch_up()
+                commits, done, _ = self._judge_all(batch)
+        self._finish(commits, seqs, done)
+
+    def _finish(
+        self, commits: list[_Commit], seqs: list[int], done: list[Callable[[], None]]
+    ) -> None:
+        """Apply and forward what has been committed, and do what was to follow."""
+        with self._audience.at_once():
+            if commits:
+                self._apply(commits, seqs)
+                self._forward(commits)
+                self._tell(commits, seqs)
+            for then in done:
+                try:
+                    then()
+                except Exception:
+                    log.exception("%s: what was to follow a commit failed", self._document.id)
+
+    def _judge_all(self, batch: list[Item]) -> tuple[list[_Commit], list[Callable[[], None]], bool]:
+        """Return what is to be committed, what is to be done then, and whether there is a gap.
+
+        Nothing is done yet, so that it may be judged again.
+        """
         done: list[Callable[[], None]] = []
         commits: list[_Commit] = []
+        gap = False
         for item in batch:
-            if isinstance(item, _Edit):
-                commits += self._judge(item, done)
-            elif isinstance(item, _OwnEdit):
+            if isinstance(item, Edit):
+                try:
+                    commits += self._judge(item, done)
+                except UpdateGap:
+                    gap = True
+                    done.append(partial(self._missing, item))
+                except ForeignClient as error:
+                    # A page that comes from another server may bring what that one has forwarded
+                    # and this one has not read yet.
+                    gap = True
+                    done.append(partial(item.peer.refuse, error))
+            elif isinstance(item, OwnEdit):
                 commits.append(self._own(item))
-            elif isinstance(item, _Shown):
+            elif isinstance(item, Shown):
                 done.append(partial(self._show_claimed, item))
-            else:
+            elif isinstance(item, Mark):
                 done.append(item.then)
-        if commits:
-            entries = [self._entry(commit) for commit in commits]
-            name = new_id("batch")  # of every repetition: a lost answer doubles nothing
-            numbered = await self._persistently(
-                lambda: self._log.append(self._document.id, entries, batch=name)
-            )
-            self._apply(commits, [entry.seq for entry in numbered])
-            self._forward(commits)
-        for then in done:
-            try:
-                then()
-            except Exception:
-                log.exception("%s: what was to follow a commit failed", self._document.id)
+        return commits, done, gap
 
-    async def _claim(self, batch: list[_Item]) -> None:
+    async def _commit(self, commits: list[_Commit]) -> list[int]:
+        """Raise `LogMoved` if another server has committed something meanwhile."""
+        entries = [self._entry(commit) for commit in commits]
+        # The name of every repetition: a lost answer doubles nothing.
+        name = f"{self._name}.{next(self._batches)}"
+        after = self.log_seq if self._across.shared else None
+        numbered = await self._persistently(
+            lambda: self._log.append(self._document.id, entries, batch=name, after=after)
+        )
+        return [entry.seq for entry in numbered]
+
+    async def _claim(self, batch: list[Item]) -> None:
         """Bind the clients that this batch shows first, in its order, to who shows them."""
         claims: dict[str, list[int]] = {}
         for item in batch:
-            if isinstance(item, _Edit):
+            if isinstance(item, Edit):
                 clients = [span.client for span in item.head.inserts]
-            elif isinstance(item, _Shown):
+            elif isinstance(item, Shown):
                 clients = [entry.client for entry in item.entries]
             else:
                 continue
@@ -350,21 +387,21 @@ class Relay:
         unique = sorted(set(clients))
         return lambda: self._log.claim_clients(self._document.id, participant_id, unique)
 
-    def _judge(self, edit: _Edit, done: list[Callable[[], None]]) -> list[_Commit]:
-        """Return what is to be committed of an edit: itself, its new part, or nothing."""
+    def _judge(self, edit: Edit, done: list[Callable[[], None]]) -> list[_Commit]:
+        """Return what is to be committed of an edit: itself, its new part, or nothing.
+
+        Raises `UpdateGap` if what it builds on is missing, `ForeignClient` if it has what nobody
+        but another may bring, unless it is known.
+        """
         peer = edit.peer
-        if edit.answer and peer in self._peers:
-            self._peers[peer] = _NEVER
+        if edit.answer:
+            self._audience.owes_nothing(peer)
         try:
             update = self._intake.examine(peer.actor.id, edit.update, edit.head, answer=edit.answer)
-        except UpdateGap:
-            if edit.answer:
-                log.warning("%s: an answer to sync step 1 has a gap", self._document.id)
-            else:
-                self.ask(peer)
-            return []
+        except ForeignClient:
+            raise
         except InterviewError as error:
-            peer.refuse(error)
+            done.append(partial(peer.refuse, error))
             return []
         if update == EMPTY_UPDATE:
             done.append(partial(self._durable, edit))
@@ -372,7 +409,13 @@ class Relay:
         clients = {span.client for span in edit.head.inserts}
         return [_Commit(update, clients.pop() if len(clients) == 1 else 0, edit)]
 
-    def _own(self, item: _OwnEdit) -> _Commit:
+    def _missing(self, edit: Edit) -> None:
+        if edit.answer:
+            log.warning("%s: an answer to sync step 1 has a gap", self._document.id)
+        else:
+            self.ask(edit.peer)
+
+    def _own(self, item: OwnEdit) -> _Commit:
         self._intake.follow(item.update)
         return _Commit(item.update, self._doc.client_id, None)
 
@@ -391,6 +434,8 @@ class Relay:
         while True:
             try:
                 result = await call()
+            except LogMoved:
+                raise
             except StoreUnavailable as error:
                 log.warning("%s waits for the store: %s", self._document.id, error.message)
             except Exception:
@@ -424,50 +469,130 @@ class Relay:
 
     def _forward(self, commits: list[_Commit]) -> None:
         frames = [(commit.edit, binary_frame(write_update(commit.update))) for commit in commits]
-        for peer in list(self._peers):
+        for peer in self._audience:
             mine = b"".join(f for edit, f in frames if edit is None or edit.peer is not peer)
             if mine:
-                peer.send(mine)
+                self.send(peer, mine)
         for commit in commits:
             if commit.edit is not None:
                 self._durable(commit.edit)
 
-    def _durable(self, edit: _Edit) -> None:
+    def _durable(self, edit: Edit) -> None:
         """Tell the page, by way of its event socket, what of its own is committed."""
         me = edit.peer.actor.id
+        clients = {
+            str(span.client): span.end
+            for span in edit.head.inserts
+            if self._gate.owner(span.client) == me
+        }
+        self._tell_durable(me, clients, edit.head.deletes)
+
+    def _confirm(self, peer: Peer) -> None:
+        """Tell the page that has come what of its own was committed before.
+
+        Its last `durable` may have been lost. Its answer to sync step 1 has only what the server
+        lacks, and all that is deleted, which is then told like any edit.
+        """
+        self._behind.discard(peer)
+        if peer not in self._audience:
+            return
+        me = peer.actor.id
+        clocks = read_state(self._doc.get_state())
+        clients = {str(c): clock for c, clock in clocks.items() if self._gate.owner(c) == me}
+        if clients:
+            self._tell_durable(me, clients, ())
+
+    def _tell_durable(
+        self, participant_id: str, clients: dict[str, int], deletes: tuple[Span, ...]
+    ) -> None:
         message: dict[str, Any] = {
             "type": "durable",
             "document": self._document.id,
-            "participant_id": me,
-            "clients": {
-                str(span.client): span.end
-                for span in edit.head.inserts
-                if self._gate.owner(span.client) == me
-            },
-            "deletes": [list(span) for span in edit.head.deletes],
+            "participant_id": participant_id,
+            "clients": clients,
+            "deletes": [list(span) for span in deletes],
         }
         self._bus.publish(self._topic, message)
 
+    # -- other servers (see `across.Listener`)
+
+    def heard_news(self, news: News) -> None:
+        """See `across.Listener`."""
+        if not self._stopped:
+            self._inbox.put(Look(news))
+
+    def heard_presence(self, relay: str, entries: list[AwarenessEntry]) -> None:
+        """See `across.Listener`."""
+        self._forward_awareness(self._board.show_elsewhere(relay, entries), None)
+
+    def asked_for_presence(self) -> None:
+        """See `across.Listener`."""
+        self._across.tell_presence(self._board.here())
+
+    async def _look_again(self) -> None:
+        while True:
+            self.heard_news(News())
+            self._forward_awareness(self._board.expire(), None)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _take_news(self, news: News) -> None:
+        last = self.log_seq
+        if news.updates and news.updates[-1].seq <= last:
+            return
+        if news.updates and news.updates[0].seq <= last + 1:
+            await self._take_in([each for each in news.updates if each.seq > last])
+        else:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Take in what the log has beyond what is known here."""
+        document_id, last = self._document.id, self.log_seq
+        if await self._persistently(lambda: self._log.last_seq(document_id)) > last:
+            entries = await self._persistently(lambda: self._log.read(document_id, after=last))
+            await self._take_in([Update.of(entry) for entry in entries])
+
+    async def _take_in(self, updates: list[Update]) -> None:
+        """Apply and forward what another server has committed."""
+        for each in updates:
+            self._apply_one(each.update)
+            self._intake.learn(each.update, by_page=each.by_page)
+            self.log_seq = each.seq
+            self._applied()
+        self._intake.settled()
+        frames = b"".join(binary_frame(write_update(each.update)) for each in updates)
+        for peer in self._audience:
+            self.send(peer, frames)
+        if self._gate.strangers():
+            owners = await self._persistently(lambda: self._log.client_owners(self._document.id))
+            self._gate.own(owners)
+
+    def _tell(self, commits: list[_Commit], seqs: list[int]) -> None:
+        self._across.tell_updates(
+            [
+                Update(seq=seq, update=commit.update, by_page=commit.edit is not None)
+                for commit, seq in zip(commits, seqs, strict=True)
+            ]
+        )
+
     # -- awareness
 
-    def _show_claimed(self, shown: _Shown) -> None:
+    def _show_claimed(self, shown: Shown) -> None:
         me = shown.peer.actor.id
         mine = tuple(e for e in shown.entries if self._gate.owner(e.client) == me)
-        if mine and shown.peer in self._peers:
+        if mine and shown.peer in self._audience:
             self._show_now(shown.peer, mine)
 
     def _show_now(self, peer: Peer, mine: tuple[AwarenessEntry, ...]) -> None:
-        peer.send(binary_frame(write_awareness(mine)))
-        self._forward_awareness(self._board.show(peer, peer.actor.participant, mine), peer)
+        if self._audience.hears_nothing(peer):
+            self.send(peer, binary_frame(write_awareness(mine)))
+        news = self._board.show(peer, peer.actor.participant, mine)
+        self._forward_awareness(news, peer)
+        self._across.tell_presence(news)
 
-    def _forward_awareness(self, news: list[AwarenessEntry], source: Peer) -> None:
+    def _forward_awareness(self, news: list[AwarenessEntry], source: Peer | None) -> None:
         if not news:
             return
         frame = binary_frame(write_awareness(news))
-        for peer in list(self._peers):
+        for peer in self._audience:
             if peer is not source:
-                peer.send(frame)
-
-
-def _weight(item: _Item) -> int:
-    return _ITEM_BYTES + (len(item.update) if isinstance(item, _Edit) else 0)
+                self.send(peer, frame)

@@ -16,6 +16,7 @@ from pycrdt import Array, Doc, Map
 from interview_ext.collab.content import (
     cell_json,
     file_text,
+    held,
     notebook_metadata,
 )
 from interview_ext.collab.rehearsal import apply_guarded
@@ -152,7 +153,7 @@ class _View:
         return found
 
     def _read_one(self, number: int, shared: object, seen: set[str]) -> dict[str, Any] | None:
-        return cell_json(shared.to_py() or {}, number, seen) if isinstance(shared, Map) else None
+        return cell_json(held(shared), number, seen) if isinstance(shared, Map) else None
 
 
 def _cells_steps(was: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]) -> Iterator[Step]:

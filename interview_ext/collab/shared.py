@@ -12,9 +12,10 @@ from jupyter_ydoc import YFile, YNotebook
 from jupyter_ydoc.ybasedoc import YBaseDoc
 from pycrdt import Doc
 
-from interview_ext.collab.content import file_text, notebook_json
+from interview_ext.collab.content import file_text, read_notebook
 from interview_ext.collab.history import History
 from interview_ext.collab.relay import Relay
+from interview_ext.collab.snapshots import Keeper
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.model import Document
 
@@ -48,6 +49,8 @@ class SharedDocument:
         What it has been.
     relay:
         Where sockets join.
+    keeper:
+        Has its snapshots made; None for a branch, which has none.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class SharedDocument:
         self.history = history
         self.ydoc: Any = typed(document, doc)
         self.relay = relay(applied=self._on_applied)
+        self.keeper: Keeper | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
         self._commits: set[asyncio.Future[None]] = set()
         self._observers: list[Callable[[], None]] = []
@@ -87,6 +91,20 @@ class SharedDocument:
         finally:
             self._commits.discard(reached)
 
+    async def snapshot(self) -> bytes:
+        """Return the document as one update, with committed content only.
+
+        Raises
+        ------
+        StoreUnavailable
+            As `committed` does.
+        """
+        while True:
+            await self.committed()
+            update = self.relay.committed_update()
+            if update is not None:
+                return update
+
     async def wait_for(self, predicate: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until `predicate` holds, checking it after each update; False if it does not.
 
@@ -106,8 +124,14 @@ class SharedDocument:
 
     def content(self) -> dict[str, Any] | str:
         """Return the notebook as JSON, or the file's text, as of now."""
-        doc = self.ydoc.ydoc
-        return notebook_json(doc) if self.document.kind == NOTEBOOK else file_text(doc)
+        return self.read()()
+
+    def read(self) -> Callable[[], dict[str, Any] | str]:
+        """Take the content as of now; what is returned makes it up, in any thread."""
+        if self.document.kind == NOTEBOOK:
+            return read_notebook(self.ydoc.ydoc)
+        text = file_text(self.ydoc.ydoc)
+        return lambda: text
 
     def observe(self, observer: Callable[[], None]) -> None:
         """Call `observer` after each update, whoever made them."""
@@ -123,7 +147,18 @@ class SharedDocument:
                 await self.committed()
         except TimeoutError:
             log.warning("%s is closed while the store cannot be written", self.document.id)
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Close the sockets and stop; what is not committed is not going to be.
+
+        Called by `Documents`.
+        """
         await self.relay.stop()
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Tell those who wait that nothing comes any more."""
         for commit in self._commits:
             if not commit.done():
                 commit.set_exception(StoreUnavailable("The document was closed."))

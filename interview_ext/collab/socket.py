@@ -11,17 +11,20 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler
 
 from interview_ext.collab.documents import Documents
-from interview_ext.collab.limits import Limits, Pace
+from interview_ext.collab.inlet import Inlet, inlet_instead
+from interview_ext.collab.limits import Limits, Paces
 from interview_ext.collab.outlet import Outlet, binary_frame
 from interview_ext.collab.relay import Relay
 from interview_ext.collab.wire.framing import (
@@ -35,6 +38,8 @@ from interview_ext.collab.wire.framing import (
 )
 from interview_ext.errors import (
     BadRequest,
+    BranchGone,
+    BranchLocked,
     Forbidden,
     InterviewError,
     RoomNotLive,
@@ -54,7 +59,7 @@ GOING_AWAY, POLICY, TRY_AGAIN = 1001, 1008, 1013
 """Close codes after which JupyterLab's client comes back with all it has; 1003, 4400, 4404
 and 4500 would make it drop the document."""
 _FORMATS = {"notebook": "json", "file": "text"}
-_TURNS = frozenset({"room", "seat_closed", "people", "deleted"})
+_TURNS = frozenset({"room", "seat_closed", "people", "deleted", "gap"})
 """Messages on a room's topic after which a socket's rights are looked at again."""
 _RECHECK_AGAIN_S = 0.5
 _MAX_REASON = 120
@@ -134,13 +139,15 @@ class _Seated(JupyterHandler):
 
     async def refuse_request(self, error: InterviewError, *, what: str) -> None:
         """Answer an HTTP request, or a handshake, with the error's status and body."""
-        # Every page tries to come back when the room's state has changed: no attempt.
+        # Every page tries to come back when the room's state has changed, or its branch has
+        # ended: no attempt.
         seated = isinstance(getattr(self.current_user, "actor", None), Actor)
-        if seated and not isinstance(error, RoomNotLive):
+        if seated and not isinstance(error, (RoomNotLive, BranchGone, BranchLocked)):
             await self.desk.note_refusal(self.seated(), what)
         self.set_status(error.status)
         self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps(error.as_body()))
+        with suppress(StreamClosedError):  # whoever asked has gone meanwhile
+            await self.finish(json.dumps(error.as_body()))
 
 
 class DocumentSessionHandler(_Seated, APIHandler):
@@ -188,12 +195,7 @@ class DocumentSocketHandler(WebSocketHandler, _Seated):
         self._checked = asyncio.Event()
         self._checked.set()
         self._check_again = False
-        limits = desk.limits
-        self._messages = Pace(
-            rate=limits.messages_per_s, burst=limits.messages_burst, monotonic=monotonic
-        )
-        self._bytes = Pace(rate=limits.bytes_per_s, burst=limits.bytes_burst, monotonic=monotonic)
-        self._work = Pace(rate=limits.work_per_s, burst=limits.work_burst, monotonic=monotonic)
+        self._paces = Paces(desk.limits, monotonic=monotonic)
 
     @property
     def max_message_size(self) -> int:
@@ -206,6 +208,10 @@ class DocumentSocketHandler(WebSocketHandler, _Seated):
     @property
     def ping_timeout(self) -> float:
         return self.desk.limits.ping_interval_s
+
+    def get_websocket_protocol(self) -> Inlet | None:
+        """Called by tornado at the handshake: the same protocol, read in larger pieces."""
+        return inlet_instead(super().get_websocket_protocol())
 
     def check_origin(self, origin: str = "") -> bool:
         """Only pages of this very origin; a program without an Origin has the seat's cookie."""
@@ -263,27 +269,35 @@ class DocumentSocketHandler(WebSocketHandler, _Seated):
 
     # -- what the page sends
 
-    async def on_message(self, message: str | bytes) -> None:
-        """Take one frame; returns when the page may send the next."""
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """Take one frame; return what to wait for until the page may send the next."""
+        # After a turn in the room, frames wait for what the page may do now.
+        return self._take(message) if self._checked.is_set() else self._take_later(message)
+
+    async def _take_later(self, message: str | bytes) -> None:
+        await self._checked.wait()
+        waiting = self._take(message)
+        if waiting is not None:
+            await waiting
+
+    def _take(self, message: str | bytes) -> Awaitable[None] | None:
         relay = self._relay
         if relay is None:
-            return
-        # After a turn in the room, frames wait for what the page may do now.
-        await self._checked.wait()
+            return None
         began = monotonic()
         try:
             queued = self._dispatch(relay, message)
         except InterviewError as error:
             self.refuse(error)
-            return
-        wait_s = max(
-            self._messages.spend(1),
-            self._bytes.spend(len(message)),
-            self._work.spend(monotonic() - began),
-        )
+            return None
+        wait_s = self._paces.spend(size=len(message), began=began)
+        full = queued and relay.full
+        return self._rest(relay, wait_s, full=full) if wait_s or full else None
+
+    async def _rest(self, relay: Relay, wait_s: float, *, full: bool) -> None:
         if wait_s:
             await asyncio.sleep(wait_s)
-        if queued:
+        if full:
             await relay.has_room()
 
     def _dispatch(self, relay: Relay, message: str | bytes) -> bool:
@@ -300,7 +314,7 @@ class DocumentSocketHandler(WebSocketHandler, _Seated):
             relay.answer(self, frame.state)
         elif isinstance(frame, Save):
             number = frame.number
-            relay.after_commit(lambda: self.send(binary_frame(write_saved(number))))
+            relay.after_commit(lambda: relay.send(self, binary_frame(write_saved(number))))
         elif isinstance(frame, AwarenessQuery):
             relay.show_present(self)
         return isinstance(frame, (SyncUpdate, Save))

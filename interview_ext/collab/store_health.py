@@ -27,6 +27,11 @@ class StoreHealth:
             since = failing[document.id].isoformat()
             self._publish(document.room_id, {"ok": False, "since": since})
 
+    def failing(self, document: Document) -> bool:
+        """Whether the store refused to write this document when last asked."""
+        failing = self._failing.get(document.room_id)
+        return failing is not None and document.id in failing
+
     def works(self, document: Document) -> None:
         """The store wrote this document. Called at every commit: costs one look-up then."""
         failing = self._failing.get(document.room_id)
@@ -35,6 +40,10 @@ class StoreHealth:
         if not failing:
             del self._failing[document.room_id]
             self._publish(document.room_id, {"ok": True, "since": None})
+
+    def failing_since(self, room_id: str) -> datetime | None:
+        """Return since when a document of the room cannot be written; None if all can."""
+        return min(self._failing.get(room_id, {}).values(), default=None)
 
     def forget(self, document: Document) -> None:
         """The document is no longer open."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,12 @@ from interview_ext.door.lab_settings import DoorSettings, LabSettings
 from interview_ext.door.landing import RefusedHandler, StaticHandler, landing_routes
 from interview_ext.door.links import Links
 from interview_ext.door.page import room_extensions
-from interview_ext.door.seats import keep_only_xsrf, seat_secrets
+from interview_ext.door.pass_on import PassOn, concerns_owner
+from interview_ext.door.seats import branch_secrets, keep_only_xsrf, seat_secrets
 from interview_ext.errors import InterviewError, NotFound, TooLarge
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.limits import RateLimit
+from interview_ext.rooms.model import SeatState
 from interview_ext.rooms.ports import Message, room_topic
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ _DOOR = re.compile(rf"^(?P<room>{_ID})/(?P<participant>{_ID})(?P<rest>/.*)?$")
 _MAX_LANDING_BODY_BYTES = 16 * 1024
 _MAX_ORIGINS = 4
 """Host names under which one browser may reach its door; each has an application."""
+_SEATS_S = 2.0
 _CLOSE_AFTER_S = 2.0
 """After a seat's closing, handlers have this long to say why on their sockets."""
 
@@ -78,6 +82,7 @@ class Doors(Router):
         api_routes: ApiRoutes | None = None,
         lab: LabFiles | None = None,
         cache_dir: Path | None = None,
+        pass_on: PassOn | None = None,
     ) -> None:
         options = options or DoorOptions()
         lab = lab or LabFiles.installed()
@@ -100,6 +105,8 @@ class Doors(Router):
             interview_door=self.context,
             **{k: v for k, v in server_settings.items() if k == "log_function"},
         )
+        self._pass_on = pass_on
+        self._seat_watch: asyncio.Task[None] | None = None
         self._entries: dict[str, _Entry] = {}
         self._topics: dict[str, Callable[[], None]] = {}
         self._closings: set[asyncio.Task[None]] = set()
@@ -111,6 +118,10 @@ class Doors(Router):
 
     async def stop(self) -> None:
         """Close what is open and keep what was learned."""
+        if self._seat_watch is not None:
+            self._seat_watch.cancel()
+        if self._pass_on is not None:
+            await self._pass_on.stop()
         for seat_id in list(self._entries):
             self._drop(seat_id)
         for task in list(self._closings):
@@ -139,7 +150,15 @@ class Doors(Router):
             room_id, participant_id, seat_secrets(request).get(participant_id)
         )
         entry = self._entry(actor)
+        if self._pass_on is not None and concerns_owner(request.method or "", match["rest"] or ""):
+            if _length(request.headers) > self.context.options.max_body_bytes:
+                raise TooLarge("This request is too large.")
+            found = await self._pass_on.reach(room_id, request)
+            if found is not None:
+                self._keep(entry, self._pass_on.send(request, found))
+                return HTTPMessageDelegate(), sys.maxsize  # the other server bounds the body
         application = self._application(entry, actor, request)
+        await self.context.services.branches.show(actor, branch_secrets(request))
         keep_only_xsrf(request)
         self._as_the_browser_sees_it(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -193,9 +212,12 @@ class Doors(Router):
 
     def _watch(self, entry: _Entry, request: HTTPServerRequest) -> None:
         stream = getattr(request.connection, "stream", None)
-        entry.sockets = {s for s in entry.sockets if not s.closed()}
         if isinstance(stream, IOStream):
-            entry.sockets.add(stream)
+            self._keep(entry, stream)
+
+    def _keep(self, entry: _Entry, stream: IOStream) -> None:
+        entry.sockets = {s for s in entry.sockets if not s.closed()}
+        entry.sockets.add(stream)
 
     def _drop_idle(self, now: float) -> None:
         for seat_id, entry in list(self._entries.items()):
@@ -225,13 +247,53 @@ class Doors(Router):
 
     def _heard(self, room_id: str, message: Message) -> None:
         """Close the doors of a closed seat or a deleted room; sockets say why, first."""
+        if message["type"] in ("seat_closed", "admitted"):
+            self.context.services.admission.forget(message["seat_id"])
         if message["type"] == "seat_closed":
             self._close_later([message["seat_id"]])
         elif message["type"] == "deleted":
             self._close_later([s for s, e in self._entries.items() if e.room_id == room_id])
+        elif message["type"] == "gap":
+            self._own(self._close_unheard(room_id))
+
+    def watch_seats(self) -> None:
+        """Look after the seats of open doors: another server's word that one is closed may be
+        lost. Called once by ``house.py`` where servers share the rooms.
+        """
+        self._seat_watch = asyncio.create_task(self._look_at_seats(), name="seats")
+
+    async def _look_at_seats(self) -> None:
+        services = self.context.services
+        while True:
+            await asyncio.sleep(_SEATS_S)
+            for room_id in {entry.room_id for entry in self._entries.values()}:
+                try:
+                    seats = {seat.id: seat for seat in await services.store.list_seats(room_id)}
+                except InterviewError as error:
+                    log.info("seats of room %s could not be read: %s", room_id, error.message)
+                    continue
+                for seat_id, entry in list(self._entries.items()):
+                    if entry.room_id == room_id and seat_id not in seats:
+                        self._close_later([seat_id])
+                    elif entry.room_id == room_id and seats[seat_id].state is SeatState.CLOSED:
+                        services.admission.tell_closed([seats[seat_id]])
 
     def _close_later(self, seat_ids: list[str]) -> None:
-        task = asyncio.get_running_loop().create_task(self._close(seat_ids))
+        self._own(self._close(seat_ids))
+
+    async def _close_unheard(self, room_id: str) -> None:
+        """Close the doors of seats whose end another server may have told in vain."""
+        store = self.context.services.store
+        for seat_id in [s for s, e in self._entries.items() if e.room_id == room_id]:
+            try:
+                seat = await store.get_seat(seat_id)
+            except InterviewError:
+                return  # a request asks for the seat itself
+            if seat is None or seat.state is SeatState.CLOSED:
+                self._close_later([seat_id])
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._closings.add(task)
         task.add_done_callback(self._closings.discard)
 

@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from interview_ext.api.services import Services
 from interview_ext.door.context import DoorContext, Kernel
-from interview_ext.errors import BadRequest, NotFound, TooLarge
+from interview_ext.errors import BadRequest, BranchNoRuns, NotFound, TooLarge
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Document, Room
 from interview_ext.rooms.roles import Action
@@ -161,6 +161,8 @@ class RoomKernels:
         if not isinstance(path, str):
             raise BadRequest("`path` says which notebook the session is for.")
         _, document, _ = await self._services.rooms.document_by_path(actor, path)
+        if document.branch_of is not None:
+            raise BranchNoRuns("A branch has no kernel: the room's is everybody's.")
         if document.kind != "notebook":
             raise BadRequest("Only notebooks have a kernel here.")
         return _session_model(document, await self.the_kernel(actor))

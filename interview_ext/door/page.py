@@ -127,7 +127,7 @@ def room_extensions(lab: LabFiles, configured: Sequence[str]) -> tuple[Extension
 
 
 def page_config(
-    *, door_path: str, assets: Assets, tree_path: str, room: dict[str, Any]
+    *, door_path: str, assets: Assets, tree_path: str, room: dict[str, Any], kernel: bool = True
 ) -> dict[str, Any]:
     """Return JupyterLab's page config, made here from nothing.
 
@@ -140,6 +140,8 @@ def page_config(
         The document to open.
     room:
         The option ``interviewRoom``, by which our extension knows that it is in a room.
+    kernel:
+        Whether the notebook has the room's kernel; a branch has none.
     """
     static = assets.url_path.rstrip("/")
     disabled = [*DISABLED_PLUGINS]
@@ -167,7 +169,7 @@ def page_config(
         "allow_hidden_files": False,
         "delete_to_trash": False,
         "cacheFiles": True,
-        "notebookStartsKernel": True,
+        "notebookStartsKernel": kernel,
         "copyAbsolutePath": False,
         "notebookVersion": json.dumps([*server_version.split("."), ""]),
         "store_id": 0,

@@ -7,13 +7,14 @@ from typing import Any
 from tornado import web
 
 from interview_ext.api import views
+from interview_ext.api.branch_cookie import set_branch_cookie
 from interview_ext.door.base import DoorHandler, wants_page
 from interview_ext.door.csp import page_policy
 from interview_ext.door.page import page_config, render, render_lab
 from interview_ext.errors import Forbidden, InterviewError, NotFound, RoomNotLive
 from interview_ext.rooms import roles
 from interview_ext.rooms.actor import Actor
-from interview_ext.rooms.model import Role, Room, RoomState
+from interview_ext.rooms.model import Branch, Role, Room, RoomState
 from interview_ext.rooms.roles import Action
 
 _OVER = (RoomState.ENDED, RoomState.ARCHIVED)
@@ -126,12 +127,17 @@ class LabPage(PageHandler):
         if room is None:
             return
         documents = [d for d, _ in await self.context.services.rooms.documents(self.actor)]
-        notebook = next((d.path for d in documents if d.kind == "notebook"), "")
-        asked = path if path in {d.path for d in documents} else None
+        branch = await self._branch()
+        # Who has a branch is on it, whatever address the browser remembers.
+        notebooks = [d.path for d in documents if d.kind == "notebook"]
+        notebook = branch.path if branch else next(iter(notebooks), "")
+        others = {d.path for d in documents} - (set(notebooks) if branch else set())
+        asked = path if path in others else None
         config = page_config(
             door_path=self.base_url,
             assets=self.context.assets,
             tree_path=asked or notebook,
+            kernel=branch is None,
             room={
                 "roomId": room.id,
                 "participantId": self.actor.id,
@@ -139,9 +145,23 @@ class LabPage(PageHandler):
                 "apiUrl": f"{self.base_url}interview/api",
                 "notebookPath": notebook,
                 "documents": [{"id": d.id, "path": d.path, "kind": d.kind} for d in documents],
+                "branch": None if branch is None else branch.id,
                 "frameUrl": self.context.assets.url("frame/"),
             },
         )
         self.show(render_lab(config, assets=self.context.assets, title=room.title))
 
     head = get
+
+    async def _branch(self) -> Branch | None:
+        """Return the person's branch if this browser can open it.
+
+        Its half of the key is given again: the answer that first had it may have been lost.
+        """
+        branches = self.context.services.branches
+        branch = await branches.own(self.actor)
+        secret = None if branch is None else branches.secret(branch)
+        if branch is None or secret is None:
+            return None
+        set_branch_cookie(self, branch.id, secret, door=self.base_url)
+        return branch

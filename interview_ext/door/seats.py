@@ -14,6 +14,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 from traitlets import Instance
 
+from interview_ext.api.branch_cookie import PREFIX as _BRANCH_PREFIX
 from interview_ext.errors import InterviewError
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.roles import Action
@@ -36,6 +37,15 @@ def seat_secrets(request: HTTPServerRequest) -> dict[str, str]:
         name.removeprefix(_COOKIE_PREFIX): value
         for name, value in _cookies(request)
         if name.startswith(_COOKIE_PREFIX)
+    }
+
+
+def branch_secrets(request: HTTPServerRequest) -> dict[str, str]:
+    """Return the halves of branches' keys that this browser shows, by branch."""
+    return {
+        name.removeprefix(_BRANCH_PREFIX): value
+        for name, value in _cookies(request)
+        if name.startswith(_BRANCH_PREFIX)
     }
 
 

@@ -39,6 +39,8 @@ class Intake:
         The clock of the running cell; it stands still while the cell asks for input.
     on_flood:
         Told of a run that puts out more than a cell can show.
+    owns:
+        See `RoomOutputs`.
 
     Attributes
     ----------
@@ -53,17 +55,22 @@ class Intake:
         publish: Callable[[Message], None],
         on_flood: Callable[[Item], None],
         time_limit: TimeLimit,
+        owns: Callable[[], bool] = lambda: True,
     ) -> None:
         self.current: Item | None = None
         self._kernel = kernel
         self._publish = publish
         self._time = time_limit
         self._on_flood = on_flood
-        self._outputs = RoomOutputs(on_batch=self._flush_pages, on_full=self._full)
+        self._outputs = RoomOutputs(on_batch=self._flush_pages, on_full=self._full, owns=owns)
         self._widgets = self._new_widgets()
 
     def start(self) -> None:
         self._outputs.start()
+
+    def wake(self) -> None:
+        """Write what had to wait."""
+        self._outputs.wake()
 
     async def stop(self) -> None:
         await self._outputs.stop()

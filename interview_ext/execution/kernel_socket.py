@@ -58,9 +58,10 @@ BYTES_PER_MESSAGE = 64 * 1024
 PING_S = 25.0
 TRY_AGAIN = 1013
 POLICY = 1008
+RESTARTING = 1012
 
 _FOR_PAGES = frozenset({"status", "comm_open", "comm_msg", "comm_close"})
-_RECHECK = frozenset({"room", "people", "seat_closed", "deleted"})
+_RECHECK = frozenset({"room", "people", "seat_closed", "deleted", "gap"})
 
 
 class KernelDesk:
@@ -270,6 +271,10 @@ class KernelSocketHandler(WebSocketHandler, JupyterHandler):
         self._state_comms.clear()
         for asked in pending.values():
             self._reply(asked, guard.refusal(asked.msg_type, "sandbox_gone", "The kernel ended."))
+
+    def kernel_moved(self) -> None:
+        """See `kernels.Listener`: the page comes again, and is led to the other server."""
+        self._shut(RESTARTING, "Another server runs this interview's cells now.")
 
     # -- the way back
 

@@ -23,6 +23,7 @@ from interview_ext.execution.ports import (
     KernelResumed,
     WorkFiles,
 )
+from interview_ext.execution.restraint import Restraint
 from interview_ext.execution.wire import KernelWire
 from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.model import Room
@@ -49,11 +50,17 @@ they wait for it to show a notebook.
 
 
 ALL_TAKEN = "All sandboxes are taken; yours starts as soon as one is free."
+ENDED_OFTEN = "The kernel has ended several times in a minute; a fresh one starts in {pause_s:g} s."
 
 RESTARTED = KernelDeath(reason="restarted", detail="Somebody restarted it.")
 
 _NOT_OFFERED: dict[str, Any] = {"status": "ok", "debugger": False, "supported_features": []}
 """Debugger and subshells would need control messages that pages may not send."""
+
+
+def kernel_id(room_id: str) -> str:
+    """Return the id of a room's kernel, the same on every server and for the room's life."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, room_id))
 
 
 class Owner(Protocol):
@@ -84,6 +91,9 @@ class Listener(Protocol):
     def kernel_ended(self) -> None:
         """No answer will come any more to what was asked."""
 
+    def kernel_moved(self) -> None:
+        """Another server runs the room's cells from now on."""
+
 
 class RoomKernel:
     """The kernel of one room.
@@ -103,7 +113,10 @@ class RoomKernel:
     resumed:
         Where that process stood when it was taken over.
     waiting:
-        Whether it starts as soon as somebody else's sandbox has ended, or packages are installed.
+        Whether it starts as soon as somebody else's sandbox has ended, packages are installed, or
+        a pause is over that follows too many ends.
+    notice:
+        Why it waits, as everybody in the room may know.
     """
 
     def __init__(
@@ -115,12 +128,13 @@ class RoomKernel:
         owner: Owner,
         clock: Clock = now,
     ) -> None:
-        self.id = str(uuid.uuid5(uuid.NAMESPACE_OID, room.id))
+        self.id = kernel_id(room.id)
         self.name = launcher.kernel_name(room.profile)
         self.language = launcher.language(room.profile)
         self.room_id = room.id
         self.state = "off"
         self.waiting = False
+        self.notice = ""
         self.last_activity: datetime = clock()
         self.adopt = ""
         self.resumed: KernelResumed | None = None
@@ -144,10 +158,27 @@ class RoomKernel:
         self._starting: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._stopped = False
+        self._restraint = Restraint()
         self._thawed = asyncio.Event()
         self._thawed.set()
 
+    def is_gone(self, death: KernelDeath) -> None:
+        """The room's kernel was another server's, and is gone with that."""
+        self.death, self.died_at = death, self._clock()
+        self._set("dead")
+
     # -- what the door shows
+
+    @property
+    def death_body(self) -> Mapping[str, Any] | None:
+        """Why and when the last process ended, as JSON."""
+        if self.death is None or self.died_at is None:
+            return None
+        return {
+            "reason": self.death.reason,
+            "detail": self.death.detail,
+            "at": self.died_at.isoformat(),
+        }
 
     @property
     def execution_state(self) -> str:
@@ -272,6 +303,12 @@ class RoomKernel:
         """Tell `listener` of each message, until `leave`."""
         self._listeners.append(listener)
 
+    def move(self) -> None:
+        """Send all listeners away: another server has the room's cells."""
+        for listener in list(self._listeners):
+            listener.kernel_moved()
+        self._listeners.clear()
+
     def leave(self, listener: Listener) -> None:
         """Tell `listener` no more."""
         if listener in self._listeners:
@@ -345,6 +382,8 @@ class RoomKernel:
         adopt, self.adopt = self.adopt, ""
         handle: KernelHandle | None = None
         try:
+            if not adopt:
+                await self._pause()
             handle = await self._launcher.launch(
                 self._room,
                 kernel_id=self.id,
@@ -406,12 +445,24 @@ class RoomKernel:
                 if isinstance(comm, dict):
                     self._comms.setdefault(comm_id, str(comm.get("target_name")))
 
-    def _waits(self, waiting: bool) -> None:  # noqa: FBT001  (see `ports.OnWait`)
+    def _waits(self, waiting: bool, notice: str = ALL_TAKEN) -> None:  # noqa: FBT001  (see `ports.OnWait`)
         self.waiting = waiting
+        self.notice = notice if waiting else ""
         self._owner.kernel_changed()
+
+    async def _pause(self) -> None:
+        """Let some time go by if the room's kernels have ended too often."""
+        pause_s = self._restraint.pause_s(self._clock())
+        if pause_s:
+            self._waits(True, ENDED_OFTEN.format(pause_s=pause_s))
+            try:
+                await asyncio.sleep(pause_s)
+            finally:
+                self._waits(False)
 
     async def _wait(self, handle: KernelHandle) -> None:
         death = await handle.wait()
+        self._restraint.ended(self._clock())
         if self._wire is not None:
             await self._wire.settle()
         async with self._lock:

@@ -47,9 +47,18 @@ class RoomOutputs:
         Called with each batch that is written, for what else goes out in batches.
     on_full:
         Called with the id of a run whose output has reached a bound: the rest is left out.
+    owns:
+        Whether this server may write into the room's documents what its cells put out.
     """
 
-    def __init__(self, *, on_batch: Callable[[], None], on_full: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        on_batch: Callable[[], None],
+        on_full: Callable[[str], None],
+        owns: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._owns = owns
         self._on_batch = on_batch
         self._on_full = on_full
         self._by_run: dict[str, CellOutputs] = {}
@@ -155,7 +164,9 @@ class RoomOutputs:
         self._wake.set()
 
     def flush(self) -> None:
-        """Write all that has changed, now."""
+        """Write all that has changed, now; while this server may not, it waits."""
+        if not self._owns():
+            return
         self._on_batch()
         changed = list(self._changed.values())
         self._changed.clear()

@@ -7,10 +7,10 @@ ended, and say so where they stand.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from interview_ext.errors import InterviewError
+from interview_ext.errors import Conflict, InterviewError
 from interview_ext.execution.cells import Cell
 from interview_ext.execution.items import Item
 from interview_ext.execution.output_list import error_output
@@ -23,11 +23,13 @@ from interview_ext.rooms.ports import Recorder
 log = logging.getLogger(__name__)
 
 REASON = "the server was restarted"
+TAKEN_OVER = "the server was lost"
+"""Another one goes on with the room."""
 _RUNNING = (
-    "This cell was interrupted: the server was restarted.",
+    "This cell was interrupted: {reason}.",
     "All variables are gone; the notebook is intact. Run the cells above again.",
 )
-_WAITING = ("This cell did not run: the server was restarted.", "Run it again.")
+_WAITING = ("This cell did not run: {reason}.", "Run it again.")
 
 
 async def end_unfinished(
@@ -37,8 +39,11 @@ async def end_unfinished(
     timeline: Recorder,
     clock: Clock,
     left: Container[str],
+    rooms: Sequence[Room],
+    reason: str = REASON,
 ) -> dict[str, tuple[Room, Item | None]]:
-    """End what the store still calls queued or running. Called once, before any run is accepted.
+    """End what the store still calls queued or running. Called before any run of these rooms is
+    accepted here.
 
     A room that cannot be read is left as it is, with a warning: the server has to start.
 
@@ -46,13 +51,17 @@ async def end_unfinished(
     ----------
     left:
         Ids of rooms whose kernels may have outlived the server.
+    rooms:
+        Those whose cells this server runs from now on.
+    reason:
+        Why their runs end.
 
     Returns
     -------
     The open ones among those rooms, each with the run that its kernel may be at.
     """
     going_on: dict[str, tuple[Room, Item | None]] = {}
-    for room in await store.list_open_rooms():
+    for room in rooms:
         try:
             item: Item | None = None
             known = {d.id: d for d in await store.list_documents(room.id)}
@@ -63,8 +72,9 @@ async def end_unfinished(
                         shared = await documents.open(document)
                         item = Item.going_on(run, Cell(shared, run.cell_id))
                         continue
-                    await _reset(run, document, documents)
-                    await _end(run, document, store, timeline, clock)
+                    await _reset(run, document, documents, reason)
+                    ended = replace(run, state=RunState.INTERRUPTED, ended_at=clock(), death=reason)
+                    await _end(ended, document, store, timeline)
         except InterviewError as error:
             log.warning("runs of room %s were not ended: %s", room.id, error.message)
         else:
@@ -73,30 +83,30 @@ async def end_unfinished(
     return going_on
 
 
-def append_note(cell: Cell, state: RunState) -> None:
+def append_note(cell: Cell, state: RunState, reason: str = REASON) -> None:
     """Say in a cell what has become of its run, which the server's end found in that state."""
     message, hint = _RUNNING if state is RunState.RUNNING else _WAITING
-    lines = [f"\x1b[0;31m{message}\x1b[0m", hint]
-    cell.append_note(error_output("Interrupted", REASON, lines))
+    lines = [f"\x1b[0;31m{message.format(reason=reason)}\x1b[0m", hint]
+    cell.append_note(error_output("Interrupted", reason, lines))
 
 
-async def _reset(run: Run, document: Document, documents: RunDocuments) -> None:
+async def _reset(run: Run, document: Document, documents: RunDocuments, reason: str) -> None:
     shared = await documents.open(document)
     cell = Cell(shared, run.cell_id)
     if not cell.is_running():
         return  # its end had been written; only the record was missing
-    append_note(cell, run.state)
+    append_note(cell, run.state, reason)
     cell.end(None)
     await shared.committed()
 
 
-async def _end(
-    run: Run, document: Document, store: ExecutionStore, timeline: Recorder, clock: Clock
-) -> None:
-    ended = replace(run, state=RunState.INTERRUPTED, ended_at=clock(), death=REASON)
-    await store.save_run(ended)
+async def _end(ended: Run, document: Document, store: ExecutionStore, timeline: Recorder) -> None:
+    try:
+        await store.save_run(ended)
+    except Conflict:  # the one who had the room before has ended it, at the last moment
+        return
     await timeline.record(
-        run.room_id,
+        ended.room_id,
         "run.ended",
         actor="server",
         audience=audience(document),

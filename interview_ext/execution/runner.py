@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from interview_ext.errors import Conflict, InterviewError, TooManyRequests
+from interview_ext.errors import Conflict, InterviewError, OwnerElsewhere, TooManyRequests
 from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.intake import Intake
 from interview_ext.execution.items import Item
@@ -40,6 +41,9 @@ COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
 _FLOODED = "[The run was interrupted, because of its output.]\n"
 _LOST = "[… output lost in the server's restart: {size} bytes before this]\n"
+MOVED = "another server took over"
+OWNS_LOOK_S = 0.05
+"""Between two looks at whether this server runs the room's cells, while that is in doubt."""
 _UNRECORDED = "the run could not be recorded"
 
 
@@ -50,6 +54,8 @@ class RoomRunner:
     ----------
     turns:
         For each person, whose turn it is among their own requests.
+    rests_at:
+        Says when the sandbox ends unless it is used. Set by `service`.
     """
 
     def __init__(
@@ -62,12 +68,18 @@ class RoomRunner:
         bus: Bus,
         timeline: Recorder,
         clock: Clock = now,
+        owns: Callable[[], bool] = lambda: True,
     ) -> None:
         self._room_id = room.id
+        self._lease = owns
+        self._abandoned = False
+        self._paused = False
+        self._held: list[Incoming] = []
         self._store = store
         self._bus = bus
         self._timeline = timeline
         self._clock = clock
+        self.rests_at: Callable[[], datetime | None] = lambda: None
         self.turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._closed = False
         self.kernel = RoomKernel(room, launcher=launcher, files=files, owner=self, clock=clock)
@@ -78,6 +90,7 @@ class RoomRunner:
             publish=self._publish,
             on_flood=self._stop_flood,
             time_limit=self._time,
+            owns=self._owns,
         )
         self._stopper = Stopper(self.kernel, self._intake)
         self._queue: deque[Item] = deque()
@@ -94,7 +107,14 @@ class RoomRunner:
     async def stop(self, reason: str) -> None:
         """End what runs with `reason`, clear the queue, end the kernel."""
         self._closed = True
-        await self.clear()
+        if not self._owns():
+            await self.abandon()
+            return
+        try:
+            await self.clear()
+        except InterviewError as error:  # the store's; the kernel has to end all the same
+            log.warning("runs of room %s were not cleared: %s", self._room_id, error.message)
+            self._queue.clear()
         current = self._intake.current
         if current is not None and not current.sent:
             current.end(RunState.DIED, reason)
@@ -106,6 +126,52 @@ class RoomRunner:
         await self._stopper.stop()
         await self._cancel_tasks()
         await self._intake.stop()
+
+    # -- whose the room is
+
+    def suspend(self) -> None:
+        """Another server may run the room's cells: nothing is computed, written or recorded."""
+        self._time.hold(Hold.DOUBT)
+        self._spawn(self.kernel.freeze())
+
+    def resume(self) -> None:
+        """Nobody did: go on where it stood."""
+        held, self._held = self._held, []
+        for message in held:
+            self._intake.take(message)
+        self._intake.wake()
+        self._time.go_on(Hold.DOUBT)
+        if not self._paused:
+            self._spawn(self.kernel.thaw())
+
+    async def abandon(self) -> None:
+        """Another server does: end the kernel and leave no word; the other has said what became
+        of the runs.
+        """
+        self._closed = self._abandoned = True
+        self._held.clear()
+        self._queue.clear()
+        self.kernel.move()
+        await self._cancel_tasks()
+        await self._stopper.stop()
+        self._time.end()
+        await self.kernel.stop(MOVED)
+        await self._intake.stop()
+
+    def _owns(self) -> bool:
+        return not self._abandoned and self._lease()
+
+    async def _lawful(self) -> None:
+        """Return when it is certain that this server runs the room's cells.
+
+        Raises
+        ------
+        OwnerElsewhere
+        """
+        while not self._owns():
+            if self._abandoned:
+                raise OwnerElsewhere("Another server runs this interview's cells now.")
+            await asyncio.sleep(OWNS_LOOK_S)
 
     async def _cancel_tasks(self) -> None:
         tasks = [*self._tasks, *([self._worker] if self._worker else [])]
@@ -127,6 +193,7 @@ class RoomRunner:
         if len(self._queue) >= MAX_QUEUE:
             raise TooManyRequests("Too many cells are waiting to run in this interview.")
         await self._save(item, "run.accepted")
+        await self._lawful()
         if self._closed:
             await self._drop(item)
             return
@@ -185,12 +252,14 @@ class RoomRunner:
 
     async def freeze(self) -> None:
         """The room is paused: the sandbox computes nothing, and time limits stand still."""
+        self._paused = True
         self._time.hold(Hold.PAUSED)
         await self._tell_time()
         await self.kernel.freeze()
 
     async def thaw(self) -> None:
         """The room goes on."""
+        self._paused = False
         await self.kernel.thaw()
         self._time.go_on(Hold.PAUSED)
         await self._tell_time()
@@ -266,23 +335,32 @@ class RoomRunner:
 
     def kernel_changed(self) -> None:
         """See `kernels.Owner`."""
-        death = self.kernel.death
+        rests_at = self.rests_at()
+        asked = self.pending_input
         self._publish(
             {
                 "type": "sandbox",
                 "state": self.kernel.state,
-                "death": None if death is None else vars(death),
+                "death": self.kernel.death_body,
+                "waiting": self.kernel.waiting,
+                "rests_at": None if rests_at is None else rests_at.isoformat(),
+                "input": None if asked is None else asked.as_body(),
             }
         )
 
     def kernel_ended(self, death: KernelDeath) -> None:
         """See `kernels.Owner`."""
+        if self._abandoned:
+            return
         self._spawn(self._record_death(death))
         self._intake.kernel_ended(death)
 
     def kernel_message(self, message: Incoming) -> None:
         """See `kernels.Owner`."""
-        self._intake.take(message)
+        if self._held or not self._owns():
+            self._held.append(message)  # few: the kernel is frozen
+        else:
+            self._intake.take(message)
 
     # -- one run after another
 
@@ -310,6 +388,7 @@ class RoomRunner:
         if item.resumed:
             return await self._go_on(item)
         failure = await self._started(item)
+        await self._lawful()
         if item.ending is None:
             self._intake.begin(item)
         if failure is not None:
@@ -325,6 +404,7 @@ class RoomRunner:
                 deadline_at=self._deadline(),
             )
             await self._save(item, "run.started")
+        await self._lawful()
         if item.ending is None and not item.interrupted:
             self._send(item)
             await self._ended(item)
@@ -411,6 +491,7 @@ class RoomRunner:
                     return
 
     async def _finish(self, item: Item) -> RunState:
+        await self._lawful()
         digest = self._intake.finish(item)
         state, death = item.outcome()
         item.run = replace(
@@ -444,6 +525,8 @@ class RoomRunner:
 
     def _abandon(self, item: Item) -> None:
         """Tell the room that a run has ended whose end could not be stored."""
+        if not self._owns():
+            return
         item.cell.end(None)
         item.run = replace(
             item.run, state=RunState.INTERRUPTED, ended_at=self._clock(), death=_UNRECORDED
@@ -451,6 +534,7 @@ class RoomRunner:
         self._publish({"type": "run", "run": run_body(item.run)})
 
     async def _drop(self, item: Item) -> None:
+        await self._lawful()
         item.cell.end(None)
         item.run = replace(item.run, state=RunState.CLEARED, ended_at=self._clock())
         await self._save(item, "run.ended")
@@ -487,6 +571,7 @@ class RoomRunner:
 
     async def _record_death(self, death: KernelDeath) -> None:
         try:
+            await self._lawful()
             await self._timeline.record(
                 self._room_id,
                 "sandbox.ended",
@@ -499,6 +584,7 @@ class RoomRunner:
 
     async def _save(self, item: Item, kind: str) -> None:
         """Store the record, put it onto the timeline, and tell the room."""
+        await self._lawful()
         run = item.run
         await self._store.save_run(run)
         body = run_body(run)
@@ -513,6 +599,8 @@ class RoomRunner:
         self._publish({"type": "run", "run": body})
 
     def _publish(self, message: dict[str, Any]) -> None:
+        if self._abandoned:
+            return
         self._bus.publish(room_topic(self._room_id), message)
 
     def _spawn(self, work: Any) -> None:

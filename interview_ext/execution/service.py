@@ -5,42 +5,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from interview_ext.errors import (
     BadRequest,
+    BranchNoRuns,
     Conflict,
     EngineUnavailable,
     Forbidden,
     InterviewError,
     NotFound,
+    OwnerElsewhere,
     RoomNotLive,
     TooManyRequests,
 )
 from interview_ext.execution.cells import Cell, source_digest
+from interview_ext.execution.elsewhere import Elsewhere, cells_topic
+from interview_ext.execution.elsewhere import Shown as ShownElsewhere
 from interview_ext.execution.items import Item
 from interview_ext.execution.keeping import Keeper
-from interview_ext.execution.kernels import ALL_TAKEN, RoomKernel
+from interview_ext.execution.kernels import ALL_TAKEN, RoomKernel, kernel_id
+from interview_ext.execution.ownership import Ownership, RoomIds
 from interview_ext.execution.packages import RoomPackages
 from interview_ext.execution.ports import (
     EngineState,
     ExecutionStore,
+    KernelDeath,
     KernelLauncher,
     RoomAccess,
     RunDocuments,
     WorkFiles,
 )
 from interview_ext.execution.records import UNFINISHED, InputRequest, SandboxStatus
-from interview_ext.execution.recovery import end_unfinished
+from interview_ext.execution.recovery import REASON, TAKEN_OVER, end_unfinished
 from interview_ext.execution.rest import Rest
 from interview_ext.execution.runner import RoomRunner
 from interview_ext.execution.shown import Shown, source_shown
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.model import EVERYONE, DataFile, Document, Room, RoomState, Run
-from interview_ext.rooms.ports import Bus, Recorder
+from interview_ext.rooms.ports import Bus, Lease, Leases, Recorder
 from interview_ext.rooms.roles import Action, may_read
+from interview_ext.storage.memory_leases import MemoryLeases
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +60,8 @@ MAX_ANSWER = 64 * 1024
 ENGINE_MEMORY_S = 5.0
 """How long what an engine said is shown: every page asks, at every change of the sandbox."""
 DATA_FOLDER = "data"
+_UP = frozenset({"ready", "busy"})
+_LIVING = _UP | {"starting"}
 START_S = 60.0
 """How long a run waits for the server's start, in which the runs of its last process are ended."""
 
@@ -70,8 +80,20 @@ class Executions:
         timeline: Recorder,
         packages: RoomPackages | None = None,
         clock: Clock = now,
+        leases: Leases | None = None,
+        here: RoomIds = tuple,
+        address: str = "",
     ) -> None:
         self._rooms = rooms
+        self.ownership = Ownership(
+            leases or MemoryLeases(), recover=self._recover, here=self._open_here
+        )
+        self._here = here
+        self._address = address
+        self._elsewhere = Elsewhere(bus)
+        self._starting = False
+        self._left: dict[str, str] = {}
+        self._asked: dict[str, Callable[[], None]] = {}
         self._packages = packages
         self._documents = documents
         self._launcher = launcher
@@ -95,33 +117,100 @@ class Executions:
         """Adopt the kernels that have outlived the server's last process, end the other runs that
         it cut off; from then on, take new ones.
         """
-        left = {room: name for name, room in (await self._launcher.left()).items()}
+        self._starting = True
+        await self.ownership.start(self)
+        self._left = {room: name for name, room in (await self._launcher.left()).items()}
+        for room in await self._store.list_open_rooms():
+            await self._go_on(room)
+        self._starting = False
+        self._started.set()
+        for name in self._left.values():  # of rooms that have ended, or are another server's
+            await self._launcher.release(name)
+        self._left = {}
+        if self._address:
+            self.ownership.look_after()
+
+    async def _go_on(self, room: Room) -> None:
+        """Clear up after the last process, if another server has not done so already."""
+        try:
+            runs = [] if room.id in self._left else await self._store.list_runs(room.id)
+            if room.id in self._left or any(run.state in UNFINISHED for run in runs):
+                await self.ownership.claim_again(room.id, self._address)
+        except InterviewError as error:
+            log.warning("runs of room %s were not ended: %s", room.id, error.message)
+
+    async def _recover(self, lease: Lease) -> None:
+        """See `ownership.Recover`."""
+        room = await self._rooms.get(lease.room_id)
+        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+            return
+        starting = self._starting
         going_on = await end_unfinished(
             store=self._store,
             documents=self._documents,
             timeline=self._timeline,
             clock=self._clock,
-            left=left,
+            left=self._left,
+            rooms=[room],
+            reason=REASON if starting else TAKEN_OVER,
         )
-        for room, item in going_on.values():
-            runner = self._runner(room)
-            if room.state is RoomState.PAUSED:
+        for found, item in going_on.values():
+            runner = self._runner(found)
+            if found.state is RoomState.PAUSED:
                 await runner.freeze()
-            runner.outlived(left.pop(room.id), item)
-        self._started.set()
-        for name in left.values():  # of rooms that have ended
-            await self._launcher.release(name)
+            runner.outlived(self._left.pop(found.id), item)
+        if lease.fence > 1 and not starting and room.id not in self._closed_rooms:
+            self._go_on_without(room, await self._store.list_runs(room.id))
+
+    def _open_here(self) -> Collection[str]:
+        return set(self._here()) - self._closed_rooms
+
+    def _go_on_without(self, room: Room, runs: list[Run]) -> None:
+        """Say that the kernel of the server before is gone, as of one that has died here."""
+        known = self._elsewhere.of(room.id)
+        had = known.state in _LIVING if known else any(run.started_at for run in runs)
+        runner = self._runner(room)
+        if had and not runner.kernel.running:
+            runner.kernel.is_gone(KernelDeath(reason=TAKEN_OVER, detail="Another one goes on."))
+        runner.kernel_changed()
+
+    # -- what becomes of leases (see rooms.ports.LeaseListener)
+
+    def doubtful(self, room_id: str) -> None:
+        """See `LeaseListener`."""
+        if room_id in self._runners:
+            self._runners[room_id].suspend()
+
+    def regained(self, room_id: str) -> None:
+        """See `LeaseListener`."""
+        if room_id in self._runners:
+            self._runners[room_id].resume()
+
+    def lost(self, room_id: str) -> None:
+        """See `LeaseListener`."""
+        self.ownership.forget(room_id)
+        rest, runner = self._rests.pop(room_id, None), self._runners.pop(room_id, None)
+        self._answer_no_more(room_id)
+        if runner is not None:
+            log.warning("room %s is another server's now; its kernel here ends", room_id)
+            task = asyncio.create_task(_leave(rest, runner), name=f"{room_id} is elsewhere")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
     async def stop(self) -> None:
         """End all runs and kernels; whoever comes later is refused."""
         self._stopped = True
         await self._end([*self._runners], "the server was stopped")
         await asyncio.gather(*self._ending, return_exceptions=True)
+        await self.ownership.stop()
+        self._elsewhere.stop()
 
     async def close_room(self, room_id: str) -> None:
         """End the runs and the kernel of a room that has ended or is deleted, for good."""
         self._closed_rooms.add(room_id)
         await self._end([room_id], "the interview has ended")
+        await self.ownership.release(room_id)
+        self._elsewhere.forget(room_id)
 
     async def keep_files(self, room_id: str) -> None:
         """Take out what the cells wrote, before `close_room` destroys it; the room has ended."""
@@ -159,8 +248,10 @@ class Executions:
     async def warm(self, room: Room) -> None:
         """Start the room's kernel ahead of the first cell; a failure shows at the first run."""
         try:
-            await self._ready()
+            await self._ready(room.id)
             await self._runner(room).kernel.start()
+        except OwnerElsewhere:
+            return  # that server does
         except InterviewError as error:
             log.warning("the kernel of room %s is not ready: %s", room.id, error.message)
 
@@ -184,7 +275,7 @@ class Executions:
         """
         room, document = await self._may_run(actor, document_id)
         # Pages come back while the server still ends the runs that its last stop cut off.
-        await self._ready()
+        await self._ready(room.id)
         runner = self._runner(room)
         shared = await self._documents.open(document)
         cell = Cell(shared, cell_id)
@@ -228,6 +319,7 @@ class Executions:
         room = await self._rooms.check(actor, Action.RUN)
         if run_id is not None and (await self.run(actor, run_id)).state not in UNFINISHED:
             return
+        await self._ready(room.id)
         if room.id in self._runners:
             await self._note(room, "run.interrupt", actor, {"run": run_id})
             await self._runners[room.id].interrupt(run_id)
@@ -242,6 +334,7 @@ class Executions:
         """
         room = await self._rooms.check(actor, Action.ROOM_MANAGE)
         await self.run(actor, run_id)
+        await self._ready(room.id)
         runner = self._runners.get(room.id)
         if runner is None:
             raise Conflict("This cell is not running.")
@@ -257,7 +350,7 @@ class Executions:
         SandboxError
         """
         room = await self._rooms.check(actor, Action.RUN)
-        await self._ready()
+        await self._ready(room.id)
         await self._check_engine()
         await self._note(room, "sandbox.restart", actor, {})
         await self._runner(room).restart()
@@ -265,6 +358,7 @@ class Executions:
     async def keep(self, actor: Actor) -> None:
         """Have the room's sandbox go on although nothing runs in it."""
         room = await self._rooms.check(actor, Action.RUN)
+        await self._ready(room.id)
         if room.id in self._rests:
             self._rests[room.id].keep()
 
@@ -280,19 +374,21 @@ class Executions:
         await self.run(actor, run_id)
         if len(value) > MAX_ANSWER or "\n" in value:
             raise BadRequest(f"An answer is one line of at most {MAX_ANSWER} characters.")
+        await self._ready(room.id)
         self._runner(room).answer(run_id, value)
         await self._note(room, "run.answer", actor, {"run": run_id, "characters": len(value)})
 
     def pending_input(self, room_id: str) -> InputRequest | None:
         """Return what a cell of the room asks for now, if one does."""
         runner = self._runners.get(room_id)
-        return None if runner is None else runner.pending_input
+        return self._elsewhere.input(room_id) if runner is None else runner.pending_input
 
     # -- the sandbox
 
     async def kernel(self, actor: Actor) -> RoomKernel:
         """Return the room's kernel, running or not, for whoever may watch it."""
         room = await self._rooms.check(actor, Action.KERNEL_WATCH)
+        await self._ready(room.id)
         return self._runner(room).kernel
 
     async def sandbox(self, actor: Actor) -> SandboxStatus:
@@ -300,17 +396,20 @@ class Executions:
         room = await self._rooms.check(actor, Action.KERNEL_WATCH)
         runner = self._runners.get(room.id)
         kernel = None if runner is None else runner.kernel
+        shown = self._elsewhere.of(room.id) if runner is None else None
         engine = await self._engine_state(fresh=False)
+        state = shown.state if shown else "off" if kernel is None else kernel.state
         return SandboxStatus(
-            state="off" if kernel is None else kernel.state,
-            notice=self._notice(room, kernel),
+            state=state,
+            # A kernel that is up has the room's packages, whoever has heard of it already.
+            notice="" if state in _UP else self._notice(room, waits=_waits(shown, kernel)),
             profile=room.profile,
             isolation=engine.isolation,
-            rests_at=None if room.id not in self._rests else self._rests[room.id].ends_at,
-            kernel_id=None if kernel is None else kernel.id,
+            rests_at=shown.rests_at if shown else self._rests_at(room.id),
+            kernel_id=kernel.id if kernel else kernel_id(room.id) if shown else None,
             limits=self._launcher.limits(room.profile),
             usage=None if kernel is None else await kernel.usage(),
-            death=None if kernel is None else _death(kernel),
+            death=shown.death if shown else kernel.death_body if kernel else None,
             engine={
                 "available": engine.available,
                 "message": engine.problem,
@@ -335,6 +434,7 @@ class Executions:
         room = await self._rooms.check(actor, Action.FILES_READ)
         if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
             return await self._keeper.listed(room.id)
+        await self._ready(room.id)
         runner = self._runners.get(room.id)
         return WorkFiles() if runner is None else await runner.kernel.list_files()
 
@@ -343,6 +443,7 @@ class Executions:
         room = await self._rooms.check(actor, Action.FILES_READ)
         if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
             return await self._keeper.read(room.id, path)
+        await self._ready(room.id)
         runner = self._runners.get(room.id)
         if runner is None:
             raise NotFound("There is no such file.")
@@ -350,13 +451,16 @@ class Executions:
 
     # -- inside
 
-    async def _ready(self) -> None:
-        """Return once this server has ended or adopted what its last process had begun.
+    async def _ready(self, room_id: str) -> None:
+        """Return once this server has ended or adopted what its last process had begun, and runs
+        the cells of this room.
 
         Raises
         ------
         EngineUnavailable
             It does not come to that: its start has failed.
+        OwnerUnknown, OwnerElsewhere
+            Another server does, or nobody can say.
         """
         try:
             async with asyncio.timeout(START_S):
@@ -366,6 +470,7 @@ class Executions:
                 "The server has not finished its start.",
                 hint="Try again in a minute; the server's log says what is missing.",
             ) from None
+        await self.ownership.ensure(room_id)
 
     async def _accept(self, actor: Actor, runner: RoomRunner, cell: Cell, frozen: Shown) -> Run:
         document = cell.document.document
@@ -385,16 +490,21 @@ class Executions:
     async def _may_run(self, actor: Actor, document_id: str) -> tuple[Room, Document]:
         await self._rooms.check(actor, Action.RUN)
         room, document, writable = await self._rooms.document(actor, document_id)
+        if document.branch_of is not None:
+            raise BranchNoRuns("Cells of a branch do not run: the room's kernel is everybody's.")
         if document.kind != "notebook":
             raise BadRequest("Only cells of a notebook can be run.")
         if not writable:
             raise Forbidden("You cannot run cells of a notebook that you cannot edit.")
         return room, document
 
-    def _notice(self, room: Room, kernel: RoomKernel | None) -> str:
+    def _rests_at(self, room_id: str) -> datetime | None:
+        return None if room_id not in self._rests else self._rests[room_id].ends_at
+
+    def _notice(self, room: Room, *, waits: str) -> str:
         """Return why the room has to wait, or cannot run, as everybody in it may know."""
         said = self._packages.notice(room) if self._packages is not None else ""
-        return said or (ALL_TAKEN if kernel is not None and kernel.waiting else "")
+        return said or waits
 
     async def _engine_state(self, *, fresh: bool) -> EngineState:
         """Return whether an engine answers, at most `ENGINE_MEMORY_S` old unless fresh."""
@@ -436,8 +546,14 @@ class Executions:
                 bus=self._bus,
                 timeline=self._timeline,
                 clock=self._clock,
+                owns=lambda: self.ownership.owns(room.id),
             )
             runner.start()
+            runner.rests_at = lambda: self._rests_at(room.id)
+            self._elsewhere.forget(room.id)
+            self._asked[room.id] = self._bus.subscribe(
+                cells_topic(room.id), lambda _message: runner.kernel_changed()
+            )
             self._runners[room.id] = runner
             self._rests[room.id] = rest = Rest(
                 runner,
@@ -456,8 +572,14 @@ class Executions:
             for file in await self._store.list_data_files(room_id)
         }
 
+    def _answer_no_more(self, room_id: str) -> None:
+        unsubscribe = self._asked.pop(room_id, None)
+        if unsubscribe is not None:
+            unsubscribe()
+
     async def _end(self, room_ids: list[str], reason: str) -> None:
         for room_id in room_ids:
+            self._answer_no_more(room_id)
             rest = self._rests.pop(room_id, None)
             if rest is not None:
                 await rest.stop()
@@ -470,11 +592,14 @@ class Executions:
         await asyncio.shield(asyncio.gather(*ending))
 
 
-def _death(kernel: RoomKernel) -> Mapping[str, Any] | None:
-    if kernel.death is None or kernel.died_at is None:
-        return None
-    return {
-        "reason": kernel.death.reason,
-        "detail": kernel.death.detail,
-        "at": kernel.died_at.isoformat(),
-    }
+async def _leave(rest: Rest | None, runner: RoomRunner) -> None:
+    if rest is not None:
+        await rest.stop()
+    await runner.abandon()
+
+
+def _waits(shown: ShownElsewhere | None, kernel: RoomKernel | None) -> str:
+    """Return why the room's kernel is not there yet; empty if it waits for nothing."""
+    if shown is not None:
+        return ALL_TAKEN if shown.waiting else ""
+    return "" if kernel is None else kernel.notice

@@ -12,6 +12,8 @@ class Hold(StrEnum):
 
     PAUSED = "paused"
     """The room is: its sandbox is frozen."""
+    DOUBT = "doubt"
+    """It is not certain that this server still runs the room's cells."""
     INPUT = "input"
     """The cell waits for a person, not a person for the cell."""
 

@@ -29,7 +29,7 @@ from interview_ext.rooms.model import (
     SeatState,
 )
 from interview_ext.rooms.palette import colour
-from interview_ext.rooms.ports import Bus, Store, host_topic, room_topic
+from interview_ext.rooms.ports import Bus, Store, Tickets, host_topic, room_topic, tell_people
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.roles import Action
 from interview_ext.rooms.service import Rooms
@@ -83,6 +83,7 @@ class Admission:
         timeline: Timeline,
         presence: Presence,
         clock: Clock = now,
+        tickets: Tickets | None = None,
     ) -> None:
         self._rooms = rooms
         self._store = store
@@ -92,7 +93,7 @@ class Admission:
         self._clock = clock
         self._seated: OrderedDict[str, Actor] = OrderedDict()
         self._changes = 0
-        self._tickets: dict[str, tuple[str, str, datetime]] = {}
+        self._tickets = tickets or _OwnTickets(clock)
 
     # -- invites
 
@@ -240,30 +241,42 @@ class Admission:
     async def ticket(self, actor: Actor) -> str:
         """Return the secret with which the host's browser gets a seat, once, within 30 s."""
         await self._rooms.check(actor, Action.ROOM_MANAGE)
-        at = self._clock()
-        self._tickets = {k: v for k, v in self._tickets.items() if v[2] > at}
         secret = new_secret()
-        expires_at = at + timedelta(seconds=TICKET_LIFE_S)
-        self._tickets[digest(secret)] = (actor.room_id, actor.id, expires_at)
+        worth = f"{actor.room_id} {actor.id}"
+        await self._tickets.put(digest(secret), worth, life_s=TICKET_LIFE_S)
         return secret
 
     async def redeem_ticket(self, room_id: str, ticket: str) -> tuple[Actor, str]:
         """Seat the host; their other seats stay, for a host may use two screens."""
-        entry = self._tickets.pop(digest(ticket), None)
-        if entry is None or entry[0] != room_id or entry[2] <= self._clock():
+        worth = await self._tickets.take(digest(ticket))
+        for_room, _, person_id = (worth or " ").partition(" ")
+        if for_room != room_id:
             raise InviteInvalid(
                 "This way in has been used or is too old.",
                 hint="Press Enter room in the dashboard again.",
             )
-        person = await self._store.get_participant(entry[1])
+        person = await self._store.get_participant(person_id)
         if person is None:
             raise InviteInvalid("There is no such interview any more.")
         room = await self._rooms.get(room_id)
+        actor, secret = await self._seat_now(person)
+        if room.state is RoomState.SCHEDULED:
+            await self._rooms.set_state(actor, RoomState.LOBBY)
+        return actor, secret
+
+    async def seat_for(self, actor: Actor) -> str:
+        """Seat a host who has shown a server their login, for that server to ask another one in
+        their place; return the seat's secret.
+        """
+        await self._rooms.check(actor, Action.ROOM_MANAGE)
+        return (await self._seat_now(actor.participant))[1]
+
+    async def _seat_now(self, person: Participant) -> tuple[Actor, str]:
         secret = new_secret()
         at = self._clock()
         seat = Seat(
             id=new_id("seat"),
-            room_id=room_id,
+            room_id=person.room_id,
             participant_id=person.id,
             secret_digest=digest(secret),
             created_at=at,
@@ -271,10 +284,7 @@ class Admission:
             admitted_at=at,
         )
         await self._store.add_seat(seat)
-        actor = Actor(participant=person, seat=seat)
-        if room.state is RoomState.SCHEDULED:
-            await self._rooms.set_state(actor, RoomState.LOBBY)
-        return actor, secret
+        return Actor(participant=person, seat=seat), secret
 
     async def seated(self, room_id: str, participant_id: str, secret: str | None) -> Actor:
         """Return who holds a seat. Asked for every request and socket of a door.
@@ -298,6 +308,12 @@ class Admission:
             raise SeatRequired("You have no seat in this interview in this browser.")
         check_open(actor.seat)
         return actor
+
+    def forget(self, seat_id: str) -> None:
+        """A seat was closed or admitted, maybe by another server: ask the store for it again."""
+        self._changes += 1
+        for key in [k for k, a in self._seated.items() if a.seat and a.seat.id == seat_id]:
+            del self._seated[key]
 
     # -- the lobby
 
@@ -355,7 +371,7 @@ class Admission:
         )
         if person.role is Role.CANDIDATE and room.state in (RoomState.SCHEDULED, RoomState.LOBBY):
             await self._rooms.set_state(actor, RoomState.LIVE)
-        self._tell_closed(others)
+        self.tell_closed(others)
         self._bus.publish(
             room_topic(room.id),
             {"type": "admitted", "seat_id": chosen.id, "participant_id": person.id},
@@ -398,6 +414,22 @@ class Admission:
             payload={"participant": person.id, "name": person.name},
         )
         self._tell_people(room.id)
+
+    async def shut_out(self, person: Participant) -> None:
+        """Close all that leads a person in. Called by `erasure`; may be repeated."""
+        at = self._clock()
+        if person.removed_at is None:
+            await self._store.update_participant(replace(person, removed_at=at))
+        for invite in await self._store.list_invites(person.room_id):
+            if invite.participant_id == person.id and invite.revoked_at is None:
+                await self._store.revoke_invite(invite.id, at)
+        await self._close(await self._open_seats(person), SeatClosing.REMOVED)
+
+    def forget_person(self, person_id: str) -> None:
+        """Forget what is remembered of somebody: they are another now."""
+        self._changes += 1
+        for key in [k for k, actor in self._seated.items() if actor.id == person_id]:
+            del self._seated[key]
 
     # -- inside
 
@@ -465,7 +497,7 @@ class Admission:
         if closed:
             await self._store.update_seats(closed)
             self._forget(closed)
-            self._tell_closed(closed)
+            self.tell_closed(closed)
 
     async def _load_seat(self, key: str) -> Actor | None:
         changes = self._changes
@@ -502,9 +534,10 @@ class Admission:
         )
 
     def _tell_people(self, room_id: str) -> None:
-        self._bus.publish(room_topic(room_id), {"type": "people"})
+        tell_people(self._bus, room_id)
 
-    def _tell_closed(self, seats: Sequence[Seat]) -> None:
+    def tell_closed(self, seats: Sequence[Seat]) -> None:
+        """Tell everybody of closed seats; also called by the doors, of what they have not heard."""
         for seat in seats:
             self._bus.publish(
                 room_topic(seat.room_id),
@@ -515,6 +548,26 @@ class Admission:
                     "reason": str(seat.closing),
                 },
             )
+
+
+class _OwnTickets:
+    """Tickets of a server that is alone."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[str, datetime]] = {}
+
+    async def put(self, digest: str, value: str, *, life_s: float) -> None:
+        at = self._clock()
+        self._kept = {k: v for k, v in self._kept.items() if v[1] > at}
+        self._kept[digest] = (value, at + timedelta(seconds=life_s))
+
+    async def take(self, digest: str) -> str | None:
+        value, until = self._kept.pop(digest, ("", self._clock()))
+        return value if until > self._clock() else None
+
+    async def stop(self) -> None:
+        self._kept.clear()
 
 
 def clean_name(name: str) -> str:

@@ -94,6 +94,8 @@ class Room:
         What is installed there on top, each as a name with versions, in order.
     external_ids:
         Ids of other systems (applicant tracking), by system name.
+    legal_hold:
+        Whether nothing of it may be erased or deleted.
     version:
         Counts changes; a write names the version it was based on.
     """
@@ -114,6 +116,7 @@ class Room:
     live_at: datetime | None = None
     ends_at: datetime | None = None
     ended_at: datetime | None = None
+    legal_hold: bool = False
     version: int = 1
 
     @property
@@ -137,6 +140,9 @@ class Document:
         allows changes. Writers are readers.
     section:
         Id of the section it belongs to; unrevealed sections hide it from candidates.
+    branch_of:
+        Of a participant's branch: id of the document it was forked from. It has no readers and
+        no writers by role; `service.Rooms` gives it to its participant only.
     """
 
     id: str
@@ -146,6 +152,25 @@ class Document:
     readers: frozenset[Role]
     writers: frozenset[Role]
     section: str | None = None
+    branch_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """One participant's private fork of a notebook; see `branching`.
+
+    Its updates are stored encrypted. The key is made of two halves: `salt`, and a secret that
+    only the participant's browser has, of which `secret_digest` is the SHA-256.
+    """
+
+    id: str
+    room_id: str
+    document_id: str
+    participant_id: str
+    path: str
+    begun_at: datetime
+    salt: str
+    secret_digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +199,7 @@ class Participant:
     created_at: datetime
     user: str | None = None
     removed_at: datetime | None = None
+    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,3 +342,30 @@ class NewLogEntry:
     seat: str | None
     update: bytes
     origin: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a document opens from, instead of its log up to and with `seq`.
+
+    `data` is `collab.snapshots`' own; to a store it is bytes.
+    """
+
+    seq: int
+    data: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditOrigin:
+    """How a piece of a document came about, as a page reports it (`Trust.REPORTED`).
+
+    The piece is what `client` inserted at the clocks from `start` up to, not including, `end`;
+    or, with `deleted`, the deletion of that by the participant.
+    """
+
+    participant_id: str
+    client: int
+    start: int
+    end: int
+    deleted: bool
+    origin: str

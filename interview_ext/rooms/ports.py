@@ -8,12 +8,15 @@ raise `StoreUnavailable`; the others they raise are named.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from interview_ext.rooms.model import (
+    Branch,
     DataFile,
     Document,
+    EditOrigin,
     Event,
     Invite,
     LogEntry,
@@ -22,6 +25,7 @@ from interview_ext.rooms.model import (
     Room,
     Run,
     Seat,
+    Snapshot,
     Trust,
 )
 
@@ -86,6 +90,9 @@ class RoomStore(Protocol):
 
     async def list_kept_files(self, room_id: str) -> list[DataFile]: ...
 
+    async def drop_kept_files(self, room_id: str) -> None:
+        """Remove the room's kept files, and their bytes unless another file has the same."""
+
     async def read_content(self, digest: str) -> bytes:
         """Return stored bytes by their SHA-256; raise `NotFound`."""
 
@@ -145,7 +152,16 @@ class RunStore(Protocol):
     """Run records. Called by `execution`."""
 
     async def save_run(self, run: Run) -> None:
-        """Insert or replace by id."""
+        """Insert, or replace by id what has not ended.
+
+        Raises
+        ------
+        Conflict
+            The stored run has ended in another way: somebody else has taken over the room.
+        """
+
+    async def rewrite_run(self, run: Run) -> None:
+        """Replace a run by id, also one that has ended. Called by an erasure only."""
 
     async def get_run(self, run_id: str) -> Run | None: ...
 
@@ -153,11 +169,20 @@ class RunStore(Protocol):
         """Return the room's runs in the order of acceptance."""
 
 
+class LogMoved(Exception):
+    """Another server has appended to the document: read what is new, then decide again."""
+
+
 class UpdateLog(Protocol):
     """The truth of every document. Called by `collab` only."""
 
     async def append(
-        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+        self,
+        document_id: str,
+        entries: Sequence[NewLogEntry],
+        *,
+        batch: str | None = None,
+        after: int | None = None,
     ) -> list[LogEntry]:
         """Commit the entries in their order and return them numbered.
 
@@ -169,11 +194,41 @@ class UpdateLog(Protocol):
             An id of this call (`ids.new_id`). After `StoreUnavailable` it may not be known
             whether the entries were stored: repeat the call with the same id and the same
             entries, and they are stored once.
+        after:
+            Store the entries only if this is the document's last seq. Of one document, a
+            server has one such call under way at a time.
+
+        Raises
+        ------
+        LogMoved
+            The last seq is another than `after`, and this batch is not stored.
         """
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]: ...
 
+    async def replace(self, document_id: str, entries: Sequence[LogEntry]) -> None:
+        """Put entries in the places of those of the same `seq`, all of them or none.
+
+        Called by an erasure. What stood there before can be read no more: the document's snapshot
+        goes with it, and none is ever kept of it again, since a server that is late may still
+        bring one of what stood there.
+
+        Raises
+        ------
+        Conflict
+            They are not the entries of the whole log as it is now.
+        """
+
     async def last_seq(self, document_id: str) -> int: ...
+
+    async def keep_snapshot(self, document_id: str, snapshot: Snapshot) -> None:
+        """Keep this instead of an earlier one.
+
+        Nothing is kept, and nothing raised, if there is one of the same or a later seq, if this
+        is no document of a room (a branch, or gone), or once its log was replaced.
+        """
+
+    async def get_snapshot(self, document_id: str) -> Snapshot | None: ...
 
     async def claim_clients(
         self, document_id: str, participant_id: str, clients: Sequence[int]
@@ -186,7 +241,58 @@ class UpdateLog(Protocol):
     async def client_owners(self, document_id: str) -> dict[int, str]: ...
 
 
-class Store(RoomStore, PeopleStore, TimelineStore, RunStore, UpdateLog, Protocol):
+class BranchStore(Protocol):
+    """The branches of participants. Called by `service` and by `collab.branches`.
+
+    Their updates are in the log, under the branch's id, stored before the branch itself.
+    """
+
+    async def add_branch(self, branch: Branch) -> None:
+        """Raise `BranchExists` if the participant has one in the room."""
+
+    async def get_branch(self, branch_id: str) -> Branch | None: ...
+
+    async def list_branches(self, room_id: str | None = None) -> list[Branch]:
+        """Return a room's branches, or those of all rooms."""
+
+    async def delete_branch(self, branch_id: str) -> None:
+        """Remove the branch with its half of the key and its log, if it is there.
+
+        What the backend can overwrite of them it overwrites; what it cannot (journals, backups)
+        is nothing without the browser's half.
+        """
+
+
+class OriginStore(Protocol):
+    """What pages report about their edits. Called by `origins` and for a replay."""
+
+    async def add_origins(
+        self,
+        document_id: str,
+        participant_id: str,
+        origins: Sequence[EditOrigin],
+        *,
+        keep: int,
+    ) -> None:
+        """Store reports of one participant, of whom at most `keep` pieces are kept."""
+
+    async def list_origins(self, document_id: str) -> list[EditOrigin]:
+        """Return all reports about a document; each participant's in the order of storing."""
+
+    async def drop_origins(self, document_id: str, participant_id: str) -> None:
+        """Remove what one participant reported, if there is anything. Called by `erasure`."""
+
+
+class Store(
+    RoomStore,
+    PeopleStore,
+    TimelineStore,
+    RunStore,
+    UpdateLog,
+    BranchStore,
+    OriginStore,
+    Protocol,
+):
     """All of it: what one backend offers."""
 
     async def start(self) -> None:
@@ -195,6 +301,9 @@ class Store(RoomStore, PeopleStore, TimelineStore, RunStore, UpdateLog, Protocol
     async def stop(self) -> None:
         """Finish what was accepted and close."""
 
+    async def scrub(self) -> None:
+        """Clear what was removed or replaced from the files, as far as that is in one's power."""
+
 
 Message = dict[str, Any]
 """A JSON-able message; ``type`` says what it is."""
@@ -202,8 +311,27 @@ Message = dict[str, Any]
 Listener = Callable[[Message], None]
 
 
+GAP: Message = {"type": "gap"}
+"""What a listener of any topic gets when messages of other servers may have been missed.
+
+It reads again what it shows. Never sent by a bus inside one process.
+"""
+
+
 class Bus(Protocol):
-    """Carries messages between the parts, and later between servers. Nothing is kept."""
+    """Carries messages between the parts, and between servers. Nothing is kept."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other servers hear what is published here."""
+
+    @property
+    def from_elsewhere(self) -> bool:
+        """Asked by a listener: whether the message it has just got is another server's."""
+
+    @property
+    def about(self) -> str:
+        """What is used and where, for people, without secrets."""
 
     async def start(self) -> None: ...
 
@@ -219,6 +347,20 @@ class Bus(Protocol):
 def room_topic(room_id: str) -> str:
     """Topic of everything that happens in one room."""
     return f"room:{room_id}"
+
+
+def people_topic(room_id: str) -> str:
+    """Topic of people who come, go or are admitted: for whoever follows many rooms.
+
+    A room's own topic has a message for each keystroke.
+    """
+    return f"people:{room_id}"
+
+
+def tell_people(bus: Bus, room_id: str) -> None:
+    """Say that who is in a room has changed, to the room and to whoever follows its people."""
+    for topic in (room_topic(room_id), people_topic(room_id)):
+        bus.publish(topic, {"type": "people"})
 
 
 ROOMS_TOPIC = "rooms"
@@ -243,3 +385,78 @@ class Recorder(Protocol):
         payload: Mapping[str, Any],
         trust: Trust = Trust.OBSERVED,
     ) -> Event: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """Says which server runs a room's cells.
+
+    Attributes
+    ----------
+    address:
+        Where the other servers reach that one, with its base URL; empty if it is the only one.
+    server:
+        Id of that server's process.
+    fence:
+        Higher than that of every earlier lease of the room.
+    """
+
+    room_id: str
+    server: str
+    address: str
+    fence: int
+
+
+class LeaseListener(Protocol):
+    """Hears what becomes of this server's leases; `execution` is it. Called on the event loop."""
+
+    def doubtful(self, room_id: str) -> None:
+        """The lease could not be renewed in time: it may be another's at any moment from now."""
+
+    def regained(self, room_id: str) -> None:
+        """It is this server's again, and nobody has had it meanwhile."""
+
+    def lost(self, room_id: str) -> None:
+        """It is another's, or was; nothing is left of it here."""
+
+
+class Leases(Protocol):
+    """One server at most runs a room's cells, and every server knows which."""
+
+    async def start(self, listener: LeaseListener) -> None: ...
+
+    async def stop(self) -> None:
+        """Give back all leases that this server has."""
+
+    async def claim(self, room_id: str) -> Lease:
+        """Return the room's lease: this server's, if it has it or nobody has.
+
+        Raises
+        ------
+        OwnerUnknown
+            Nobody can say at the moment.
+        """
+
+    async def holder(self, room_id: str) -> Lease | None:
+        """Return the room's lease without asking for it. Raises `OwnerUnknown`."""
+
+    def owns(self, room_id: str) -> bool:
+        """Whether the lease is certainly this server's now, by this server's own clock."""
+
+    def is_own(self, lease: Lease) -> bool:
+        """Whether the lease is of this process."""
+
+    async def release(self, room_id: str) -> None:
+        """Give it back, if this server has it; never raises."""
+
+
+class Tickets(Protocol):
+    """Secrets that are worth something once, on whichever server they are shown."""
+
+    async def put(self, digest: str, value: str, *, life_s: float) -> None:
+        """Raises `OwnerUnknown` if it cannot be kept."""
+
+    async def take(self, digest: str) -> str | None:
+        """Return the value, the first time within its life. Raises `OwnerUnknown`."""
+
+    async def stop(self) -> None: ...

@@ -21,6 +21,8 @@ class Action(StrEnum):
     CHAT = "chat"
     DOCUMENT_READ = "document:read"
     DOCUMENT_WRITE = "document:write"
+    BRANCH = "branch"
+    """Think on a branch of one's own, and merge it; where the room's policy allows branches."""
     RUN = "run"
     """Run cells, interrupt and restart the kernel, answer its `input()`."""
     KERNEL_ASK = "kernel:ask"
@@ -51,7 +53,7 @@ _AFTER = frozenset({A.ROOM_READ, A.EVENTS, A.KEEP_COPY, A.REPLAY})
 _HOST: dict[RoomState, frozenset[Action]] = {
     S.SCHEDULED: _WORK | _STAFF,
     S.LOBBY: _WORK | _STAFF,
-    S.LIVE: _WORK | _STAFF,
+    S.LIVE: _WORK | _STAFF | {A.BRANCH},
     # The sandbox is frozen for everybody.
     S.PAUSED: _WATCH | {A.DOCUMENT_WRITE} | _STAFF,
     S.ENDED: _AFTER | _STAFF | {A.DOCUMENT_READ},
@@ -73,7 +75,7 @@ TABLE: Mapping[Role, Mapping[RoomState, frozenset[Action]]] = MappingProxyType(
         R.CANDIDATE: {
             S.SCHEDULED: _BEFORE,
             S.LOBBY: _BEFORE,
-            S.LIVE: _WORK | {A.FILES_READ, A.TIMELINE_READ},
+            S.LIVE: _WORK | {A.FILES_READ, A.TIMELINE_READ, A.BRANCH},
             S.PAUSED: _WATCH | {A.FILES_READ, A.TIMELINE_READ},
             S.ENDED: _AFTER | {A.FILES_READ, A.TIMELINE_READ},
             S.ARCHIVED: frozenset(),
@@ -153,6 +155,7 @@ _VERBS = {
     A.CHAT: "write messages",
     A.DOCUMENT_READ: "read the notebook",
     A.DOCUMENT_WRITE: "edit the notebook",
+    A.BRANCH: "think on a branch",
     A.RUN: "run cells",
     A.KERNEL_ASK: "ask the kernel",
     A.KERNEL_WATCH: "watch the kernel",

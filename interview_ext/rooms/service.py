@@ -10,13 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 from interview_ext.errors import (
     BadRequest,
+    BranchGone,
     Conflict,
     InterviewError,
+    LegalHold,
     NotFound,
     TooManyRequests,
 )
 from interview_ext.rooms import roles
 from interview_ext.rooms.actor import Actor, check_open
+from interview_ext.rooms.branching import document_of, is_branch, is_branch_path
 from interview_ext.rooms.ids import Clock, new_id, now
 from interview_ext.rooms.lifecycle import check_step
 from interview_ext.rooms.limits import RateLimit
@@ -42,6 +45,8 @@ MAX_CHAT_CHARACTERS = 2000
 CHAT_LINES_PER_MINUTE = 30
 """More than anybody types; a stranger in the lobby must not fill the timeline."""
 MAX_WARNING_S = 3600
+ENDS_LOOK_S = 5.0
+"""How often a server looks for ends that others have announced."""
 REFUSALS_PER_MINUTE = 6
 """Timeline entries of refused attempts for each participant: enough to see an attack,
 too few to bury the rest of the timeline under it."""
@@ -110,18 +115,22 @@ class Rooms:
         self._timeline = timeline
         self._clock = clock
         self._endings: dict[str, asyncio.Task[None]] = {}
+        self._looking: asyncio.Task[None] | None = None
         self._refusals = RateLimit(per_minute=REFUSALS_PER_MINUTE, clock=clock)
         self._lines = RateLimit(per_minute=CHAT_LINES_PER_MINUTE, clock=clock)
 
     async def start(self) -> None:
-        """Set the clocks of rooms whose end had been announced before a restart."""
-        for room in await self._store.list_open_rooms():
-            if room.ends_at is not None:
-                self._schedule_end(room)
+        """Set the clocks of rooms whose end had been announced before a restart, and where servers
+        share the rooms, again and again of those whose end another one announces: each counts,
+        the first to come ends the room, and the others find it ended.
+        """
+        await self._schedule_ends()
+        if self._bus.shared:
+            self._looking = asyncio.create_task(self._look_for_ends(), name="announced ends")
 
     async def stop(self) -> None:
         """Stop the clocks; announced ends are kept in the store."""
-        endings = list(self._endings.values())
+        endings = [*self._endings.values(), *([self._looking] if self._looking else [])]
         self._endings.clear()
         for task in endings:
             task.cancel()
@@ -302,6 +311,8 @@ class Rooms:
         room = await self.check(actor, Action.ROOM_MANAGE)
         if room.state in (RoomState.LIVE, RoomState.PAUSED):
             raise Conflict("A running interview cannot be deleted.", hint="End it first.")
+        if room.legal_hold:
+            raise LegalHold("This interview is under a legal hold; it cannot be deleted.")
         await self._store.delete_room(room.id)
         self._cancel_end(room.id)
         self._bus.publish(room_topic(room.id), {"type": "deleted"})
@@ -325,11 +336,18 @@ class Rooms:
 
     async def document(self, actor: Actor, document_id: str) -> tuple[Room, Document, bool]:
         """Return one document by id; `NotFound` when it does not exist for the actor."""
+        if is_branch(document_id):
+            return await self._own_branch(actor, lambda d: d.id == document_id)
         return await self._one_document(actor, lambda d: d.id == document_id)
 
     async def document_by_path(self, actor: Actor, path: str) -> tuple[Room, Document, bool]:
         """Return one document by its name in the room."""
-        return await self._one_document(actor, lambda d: d.path == path)
+        try:
+            return await self._one_document(actor, lambda d: d.path == path)
+        except NotFound:
+            if not is_branch_path(path):
+                raise
+        return await self._own_branch(actor, lambda d: d.path == path)
 
     async def replayable(self, actor: Actor, document_id: str) -> tuple[Document, datetime | None]:
         """Return a document whose past the actor may see, and since when; None: all of it.
@@ -393,6 +411,24 @@ class Rooms:
                 return room, document, roles.may_write(actor.role, room, document)
         raise NotFound("There is no such document in this interview.")
 
+    async def _own_branch(
+        self, actor: Actor, wanted: Callable[[Document], bool]
+    ) -> tuple[Room, Document, bool]:
+        """Return the actor's own branch if it is the wanted one; others' do not exist for them.
+
+        Whether it may be read and changed is decided by what it is a branch of.
+        """
+        room = await self.check(actor, Action.DOCUMENT_READ)
+        documents = {d.id: d for d in await self._store.list_documents(room.id)}
+        for branch in await self._store.list_branches(room.id):
+            origin = documents.get(branch.document_id)
+            if branch.participant_id != actor.id or origin is None:
+                continue
+            document = document_of(branch, origin)
+            if wanted(document) and roles.may_read(actor.role, room, origin):
+                return room, document, roles.may_write(actor.role, room, origin)
+        raise BranchGone("There is no such branch of yours.")
+
     async def _announce_end(self, actor: Actor, room: Room, in_s: int) -> Room:
         ends_at = self._clock() + timedelta(seconds=in_s)
         room = await self._store.update_room(replace(room, ends_at=ends_at))
@@ -433,6 +469,20 @@ class Rooms:
         self._bus.publish(room_topic(room.id), {"type": "room"})
         self._bus.publish(host_topic(room.owner), {"type": "rooms"})
 
+    async def _schedule_ends(self) -> None:
+        for room in await self._store.list_open_rooms():
+            ending = self._endings.get(room.id)
+            if room.ends_at is not None and (ending is None or ending.done()):
+                self._schedule_end(room)
+
+    async def _look_for_ends(self) -> None:
+        while True:
+            await asyncio.sleep(ENDS_LOOK_S)
+            try:
+                await self._schedule_ends()
+            except InterviewError as error:
+                log.info("announced ends could not be looked for: %s", error.message)
+
     def _schedule_end(self, room: Room) -> None:
         self._cancel_end(room.id)
         self._endings[room.id] = asyncio.create_task(
@@ -457,7 +507,10 @@ class Rooms:
                     return
             except NotFound:
                 return
+            except Conflict:  # changed by somebody this very moment: see how it stands now
+                wait_s = 0.1
             except InterviewError as error:
                 log.warning("Room %s could not be ended yet: %s", room_id, error.message)
                 wait_s = 1.0
-            await asyncio.sleep(wait_s)
+            # Another server may call the end off, or bring it forward.
+            await asyncio.sleep(min(wait_s, ENDS_LOOK_S) if self._bus.shared else wait_s)

@@ -32,7 +32,7 @@ from interview_ext.errors import (
 )
 
 from .docker_client import connect
-from .docker_settings import create_body, kernel_exec
+from .docker_settings import FULL_SHARE, create_body, kernel_exec
 from .engine import Attachment, EngineEvent, EngineStatus, Measure, Receiver
 from .folders import seccomp_profile
 from .profiles import Profile
@@ -207,7 +207,14 @@ class DockerEngine:
             )
         return EngineStatus(available=True, name="docker", version=version)
 
-    async def create(self, profile: Profile, image: str, labels: Mapping[str, str]) -> str:
+    async def create(
+        self,
+        profile: Profile,
+        image: str,
+        labels: Mapping[str, str],
+        *,
+        background: bool = False,
+    ) -> str:
         """See :class:`Engine`."""
         if profile.image not in self._seccomp:
             text = await asyncio.to_thread(seccomp_profile, profile.image)
@@ -219,6 +226,7 @@ class DockerEngine:
             labels=labels,
             runtime=self._runtime,
             datasets=self._datasets,
+            background=background,
         )
 
         def work(client: docker.APIClient) -> str:
@@ -239,6 +247,10 @@ class DockerEngine:
     async def start(self, container: str) -> None:
         """See :class:`Engine`."""
         await self._run(lambda client: client.start(container))
+
+    async def to_the_front(self, container: str) -> None:
+        """See :class:`Engine`."""
+        await self._run(lambda client: client.update_container(container, cpu_shares=FULL_SHARE))
 
     async def attach(self, container: str, receiver: Receiver) -> Attachment:
         """See :class:`Engine`."""

@@ -13,6 +13,9 @@ SHIM_UID = 901
 KERNEL_UID = 1000
 HOSTNAME = "sandbox"
 CPU_PERIOD_US = 100_000
+FULL_SHARE, BACKGROUND_SHARE = 1024, 128
+"""Of the processor, when more want it than there is: what a container has, and what one has that is
+only being made ready for later."""
 BYTES_PER_INODE = 4096
 """An empty file costs memory too: a place for files has one inode for so many bytes of its size."""
 MASKED_PATHS = (
@@ -51,6 +54,7 @@ def create_body(
     labels: Mapping[str, str],
     runtime: str = "",
     datasets: Path | None = None,
+    background: bool = False,
 ) -> dict[str, Any]:
     """The engine API's description of the container.
 
@@ -66,6 +70,8 @@ def create_body(
         What the engine runs the container with, such as ``runsc``; empty: its default.
     datasets:
         A folder of the engine's machine to mount read-only; see `datasets.DatasetFolder`.
+    background:
+        Whether it gives way to all others until it gets its full share.
     """
     return {
         "Image": image,
@@ -85,6 +91,7 @@ def create_body(
         "StopSignal": "SIGKILL",
         "HostConfig": {
             **_host_config(profile, seccomp),
+            "CpuShares": BACKGROUND_SHARE if background else FULL_SHARE,
             **({"Runtime": runtime} if runtime else {}),
             **({"Mounts": [_datasets(datasets)]} if datasets else {}),
         },

@@ -113,14 +113,25 @@ class Engine(Containers, Protocol):
     async def status(self) -> EngineStatus:
         """Whether the engine answers; never raises."""
 
-    async def create(self, profile: Profile, image: str, labels: Mapping[str, str]) -> str:
+    async def create(
+        self,
+        profile: Profile,
+        image: str,
+        labels: Mapping[str, str],
+        *,
+        background: bool = False,
+    ) -> str:
         """Make a container of `image`, not yet started; the answer is its handle.
 
+        One in the background gives way to all others, until it comes `to_the_front`.
         Raises ImageMissing if the image is not there, EngineFull if there is no room for it.
         """
 
     async def start(self, container: str) -> None:
         """Start PID 1, the shim."""
+
+    async def to_the_front(self, container: str) -> None:
+        """Give one that was made in the background the share of the processor that others have."""
 
     async def execute(self, container: str, profile: Profile) -> str:
         """Start the profile's kernel under the candidate's uid; the answer names the process."""

@@ -180,6 +180,9 @@ class LocalEngine:
     async def start(self, container: str) -> None:
         """See :class:`Engine`."""
 
+    async def to_the_front(self, container: str) -> None:
+        """See :class:`Engine`."""
+
     @abstractmethod
     async def execute(self, container: str, profile: Profile) -> str:
         """See :class:`Engine`."""
@@ -206,9 +209,16 @@ class LocalEngine:
 
     # -- the port -----------------------------------------------------------------------------
 
-    async def create(self, profile: Profile, image: str, labels: Mapping[str, str]) -> str:
-        """See :class:`Engine`. There are no images here."""
-        del image
+    async def create(
+        self,
+        profile: Profile,
+        image: str,
+        labels: Mapping[str, str],
+        *,
+        background: bool = False,
+    ) -> str:
+        """See :class:`Engine`. There are no images here, and no shares of the processor."""
+        del image, background
         status = await self.status()
         if not status.available:
             raise EngineUnavailable(status.problem, hint=status.hint)

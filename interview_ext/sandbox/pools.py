@@ -5,8 +5,8 @@ warm sandbox of its profile, else by a free place in which one is started, else 
 another profile's warm one, which is ended for it. Only then does it wait. Of those who wait, the
 owner (a broker's client) who holds least is served first, and each owner's claims in their order.
 
-Refills are started one after another over all profiles together: each takes a core for two
-seconds, which running cells must not feel.
+Refills are made ready one after another over all profiles together, in the background: each takes
+a core for two seconds, which running cells must not feel.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from .metrics import SandboxMetrics
 from .pool import Pool
 from .profiles import GIB, Profile
 from .sandbox import Sandbox
-from .warmup import warm_up
 
 log = logging.getLogger(__name__)
+
+Make = Callable[[Profile], Awaitable[Sandbox]]
 
 RETRY_S = 5.0
 LONGEST_RETRY_S = 60.0
@@ -74,6 +75,8 @@ class Pools:
     ----------
     make:
         Makes and starts one; returns when its kernel answers. What it raises has left nothing.
+    make_ready:
+        Does so in the background, and has the kernel do what it may do before it is needed.
     places:
         Sandboxes that may exist at once.
     least:
@@ -90,7 +93,8 @@ class Pools:
         self,
         profiles: Mapping[str, Profile],
         *,
-        make: Callable[[Profile], Awaitable[Sandbox]],
+        make: Make,
+        make_ready: Make,
         places: int,
         least: Mapping[str, int],
         budget_bytes: int = GIB,
@@ -99,6 +103,7 @@ class Pools:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._make = make
+        self._make_ready = make_ready
         self._places = places
         self._least = least
         self._budget_bytes = budget_bytes
@@ -162,9 +167,11 @@ class Pools:
         It goes again when none of it is warm, wanted or planned.
         """
         if profile.name not in self._pools:
-            self._pools[profile.name] = Pool(profile)
+            pool = self._pools[profile.name] = Pool(profile)
             if self._tasks:
+                pool.users += 1  # whoever asks for it is about to use it, planned or not
                 self._set_targets()
+                pool.users -= 1
 
     def state(self, profile: str) -> PoolState:
         """A profile's pool as of now; an empty one if there is none yet."""
@@ -340,16 +347,23 @@ class Pools:
         if sandbox is not None:
             self._end(sandbox, "Its place was needed.")
 
-    async def _start(self, profile: Profile, owner: str | None = None) -> Sandbox:
+    async def _start(self, profile: Profile, owner: str) -> Sandbox:
         """Start one in a place that has been taken for it, and counted as its owner's."""
+        sandbox = await self._into_place(self._one_of_few(profile))
+        self._owners[sandbox] = owner
+        return sandbox
+
+    async def _one_of_few(self, profile: Profile) -> Sandbox:
+        async with self._starts:
+            return await self._make(profile)
+
+    async def _into_place(self, making: Awaitable[Sandbox]) -> Sandbox:
+        """Await one for a place that has been taken; the place is free again when it has ended."""
         try:
-            async with self._starts:
-                sandbox = await self._make(profile)
+            sandbox = await making
         except BaseException:
             self._free()
             raise
-        if owner is not None:
-            self._owners[sandbox] = owner
         sandbox.on_death(lambda _: self._ended(sandbox))
         if any(isinstance(pool.problem, EngineFull) for pool in self._pools.values()):
             self.try_again()
@@ -404,8 +418,7 @@ class Pools:
 
     async def _refill(self, pool: Pool) -> None:
         try:
-            sandbox = await self._start(pool.profile)
-            await warm_up(sandbox)
+            sandbox = await self._into_place(self._make_ready(pool.profile))
         except SandboxError as error:
             if pool.problem is None:
                 log.warning("no %s sandbox can be kept warm: %s", pool.profile.name, error)

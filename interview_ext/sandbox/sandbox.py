@@ -99,7 +99,9 @@ class Sandbox:
 
     # -- life -------------------------------------------------------------------------------
 
-    async def start(self, engine: Engine, *, image: str, labels: Mapping[str, str]) -> None:
+    async def start(
+        self, engine: Engine, *, image: str, labels: Mapping[str, str], background: bool = False
+    ) -> None:
         """Create the container, start the kernel, and return when it answers.
 
         Raises
@@ -108,7 +110,8 @@ class Sandbox:
             No container is left behind then.
         """
         try:
-            await self._create(engine.create(self.profile, image, labels))
+            making = engine.create(self.profile, image, labels, background=background)
+            await self._create(making)
             self._link = self._make_link()
             self._sync = self._link.sync
             await self._link.attach()

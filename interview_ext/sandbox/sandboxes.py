@@ -41,6 +41,7 @@ from .preparing import Images, Preparation, Preparer
 from .profiles import GIB, PROFILES, Limits, Profile
 from .relay import remove_left_over
 from .sandbox import Sandbox
+from .warmup import warm_up
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ class Sandboxes:
         self._pools = Pools(
             profiles,
             make=self._make,
+            make_ready=self._make_ready,
             places=max_sandboxes,
             least={name: pool_size for name in profiles if warm is None or name in warm},
             budget_bytes=pool_bytes,
@@ -329,7 +331,9 @@ class Sandboxes:
         """Start a sandbox of an image that nobody has used yet, and end it."""
         await (await self._make(profile, image=image)).stop()
 
-    async def _make(self, profile: Profile, *, image: str = "") -> Sandbox:
+    async def _make(
+        self, profile: Profile, *, image: str = "", background: bool = False
+    ) -> Sandbox:
         if self._stopping:
             raise EngineUnavailable("The server is stopping.")
         # Without the event stream a death would have no reason.
@@ -340,11 +344,22 @@ class Sandboxes:
         sandbox = self._sandbox(profile)
         labels = {**self._labels, PROFILE_LABEL: profile.name}
         try:
-            await sandbox.start(self.engine, image=image, labels=labels)
+            await sandbox.start(self.engine, image=image, labels=labels, background=background)
         except EngineFull as error:
             self._full = (asyncio.get_running_loop().time(), error)
             raise
         self._full = None
+        return sandbox
+
+    async def _make_ready(self, profile: Profile) -> Sandbox:
+        """Start one for later, and have its kernel import what most interviews need."""
+        sandbox = await self._make(profile, background=True)
+        try:
+            await warm_up(sandbox)
+            await self.engine.to_the_front(sandbox.container)
+        except BaseException:
+            await sandbox.stop()
+            raise
         return sandbox
 
     async def _image(self, profile: Profile) -> str:

@@ -29,7 +29,7 @@ async def warm_up(sandbox: Sandbox) -> None:
     Raises
     ------
     SandboxError
-        It has not ended within `WARM_UP_S`, or the sandbox has; nothing is left of it then.
+        It has not ended within `WARM_UP_S`, or the sandbox has.
     """
     code = sandbox.profile.warm_up
     if not code:
@@ -40,11 +40,7 @@ async def warm_up(sandbox: Sandbox) -> None:
         async with asyncio.timeout(WARM_UP_S):
             await _until_idle(sandbox, watcher, code)
     except TimeoutError:
-        await sandbox.stop()
         raise SandboxError(f"The kernel's imports took more than {WARM_UP_S:.0f} s.") from None
-    except BaseException:
-        await sandbox.stop()
-        raise
     sandbox.connect(None)
     if watcher.status != "ok":
         log.warning("a %s kernel could not be warmed up", sandbox.profile.name)

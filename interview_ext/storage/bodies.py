@@ -10,7 +10,16 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from interview_ext.rooms.model import Document, Event, Invite, Participant, Room, Run, Seat
+from interview_ext.rooms.model import (
+    Branch,
+    Document,
+    Event,
+    Invite,
+    Participant,
+    Room,
+    Run,
+    Seat,
+)
 
 T = TypeVar("T")
 
@@ -21,6 +30,7 @@ INVITE = TypeAdapter(Invite)
 SEAT = TypeAdapter(Seat)
 EVENT = TypeAdapter(Event)
 RUN = TypeAdapter(Run)
+BRANCH = TypeAdapter(Branch)
 
 
 def dump(adapter: TypeAdapter[T], value: T) -> str:

@@ -17,6 +17,10 @@ class MemoryBus:
     raises is logged and keeps nothing from the others.
     """
 
+    shared = False
+    from_elsewhere = False
+    about = "inside the server process"
+
     def __init__(self) -> None:
         self._listeners: dict[str, dict[object, Listener]] = {}
 

@@ -2,6 +2,7 @@
 
 While it is under way the database says so, and no server opens it. A migration that was cut
 off is run again: rooms that were copied whole are left, of the others what there is goes first.
+Snapshots of documents are left out: the log is all there is to them, and they are made anew.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Any, Protocol
 from pydantic import TypeAdapter
 
 from interview_ext.errors import Conflict, InterviewError
-from interview_ext.rooms.model import Document, LogEntry, NewLogEntry, Room
+from interview_ext.rooms.model import EditOrigin, LogEntry, NewLogEntry, Room
 from interview_ext.rooms.ports import Store
 from interview_ext.storage.bodies import (
+    BRANCH,
     DOCUMENT,
     EVENT,
     INVITE,
@@ -38,6 +40,7 @@ BYTES_AT_ONCE = 4 * 1024 * 1024
 COLLECTIONS = (
     "rooms",
     "documents",
+    "branches",
     "participants",
     "invites",
     "seats",
@@ -45,6 +48,7 @@ COLLECTIONS = (
     "runs",
     "updates",
     "clients",
+    "origins",
     "data_files",
     "kept_files",
     "contents",
@@ -190,17 +194,29 @@ class Migration:
                 await target.put_data_file(file, await source.read_content(file.digest))
         for file in await source.list_kept_files(room_id):
             await target.put_kept_file(file, await source.read_content(file.digest))
-        for document in documents:
-            await self._copy_log(document)
+        branches = await source.list_branches(room_id)
+        for branch in branches:  # before its log: what is cut off is found and removed by it
+            await target.add_branch(branch)
+        await self._copy_logs([d.id for d in documents] + [b.id for b in branches])
 
-    async def _copy_log(self, document: Document) -> None:
+    async def _copy_logs(self, document_ids: Sequence[str]) -> None:
+        """Copy updates as they are: those of a branch cannot be read here."""
+        for document_id in document_ids:
+            await self._copy_log(document_id)
+
+    async def _copy_log(self, document_id: str) -> None:
         owners: dict[str, list[int]] = {}
-        for client, participant_id in (await self._source.client_owners(document.id)).items():
+        for client, participant_id in (await self._source.client_owners(document_id)).items():
             owners.setdefault(participant_id, []).append(client)
         for participant_id, clients in owners.items():
-            await self._target.claim_clients(document.id, participant_id, clients)
-        for entries in _in_batches(await self._source.read(document.id)):
-            await self._target.append(document.id, [_unnumbered(entry) for entry in entries])
+            await self._target.claim_clients(document_id, participant_id, clients)
+        reported: dict[str, list[EditOrigin]] = {}
+        for origin in await self._source.list_origins(document_id):
+            reported.setdefault(origin.participant_id, []).append(origin)
+        for participant_id, origins in reported.items():
+            await self._target.add_origins(document_id, participant_id, origins, keep=len(origins))
+        for entries in _in_batches(await self._source.read(document_id)):
+            await self._target.append(document_id, [_unnumbered(entry) for entry in entries])
 
     # -- comparing
 
@@ -224,8 +240,10 @@ async def _add_room(
 ) -> None:
     tallies["rooms"].add(_canonical(ROOM, room), repr(key))
     documents = await store.list_documents(room.id)
+    branches = sorted(await store.list_branches(room.id), key=lambda branch: branch.id)
     values_of: tuple[tuple[str, TypeAdapter[Any], Sequence[object]], ...] = (
         ("documents", DOCUMENT, documents),
+        ("branches", BRANCH, branches),
         ("participants", PARTICIPANT, await store.list_participants(room.id)),
         ("invites", INVITE, await store.list_invites(room.id)),
         ("seats", SEAT, await store.list_seats(room.id)),
@@ -243,11 +261,13 @@ async def _add_room(
             tallies[name].add(room.id, file.path, str(file.size), file.digest, str(file.dataset))
             if not file.dataset:
                 digests.add(file.digest)
-    for document in documents:
-        for entry in await store.read(document.id):
+    for document_id in [d.id for d in documents] + [b.id for b in branches]:
+        for entry in await store.read(document_id):
             tallies["updates"].add(*_pieces(entry))
-        for client, owner in sorted((await store.client_owners(document.id)).items()):
-            tallies["clients"].add(document.id, str(client), owner)
+        for client, owner in sorted((await store.client_owners(document_id)).items()):
+            tallies["clients"].add(document_id, str(client), owner)
+        for origin in await store.list_origins(document_id):
+            tallies["origins"].add(document_id, repr(origin))
 
 
 def _canonical(adapter: TypeAdapter[Any], value: object) -> str:

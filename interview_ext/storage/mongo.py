@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from interview_ext.errors import NotFound, StoreUnavailable
+from interview_ext.errors import Conflict, NotFound, StoreUnavailable
 from interview_ext.rooms.model import (
+    EditOrigin,
     Event,
     Invite,
     LogEntry,
@@ -22,6 +23,7 @@ from interview_ext.rooms.model import (
     Participant,
     Run,
     Seat,
+    Snapshot,
 )
 from interview_ext.rooms.timeline import GENESIS
 from interview_ext.storage.bodies import (
@@ -36,6 +38,7 @@ from interview_ext.storage.mongo_engine import MongoEngine, Row, Session
 from interview_ext.storage.mongo_log import CONTENDED_WAIT_S, MongoLog
 from interview_ext.storage.mongo_mark import MigrationMark
 from interview_ext.storage.mongo_rooms import MongoRooms
+from interview_ext.storage.mongo_snapshots import MongoSnapshots
 
 T = TypeVar("T")
 
@@ -55,7 +58,8 @@ class MongoStore(MongoRooms):
 
     def __init__(self, url: str, *, migrating: bool = False) -> None:
         super().__init__(MongoEngine(url, migrating=migrating))
-        self._log = MongoLog(self._db, self._parts)
+        self._snapshots = MongoSnapshots(self._db, self._parts)
+        self._log = MongoLog(self._db, self._parts, self._snapshots)
         self.migration = MigrationMark(self._db)
         self._chains: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -75,6 +79,11 @@ class MongoStore(MongoRooms):
     async def stop(self) -> None:
         await self._log.stop()
         await self._db.stop()
+
+    async def scrub(self) -> None:
+        """See the port. What MongoDB keeps behind its collections is the administrator's: its
+        oplog, its journal and free space in its files; the documentation says for how long.
+        """
 
     # -- people
 
@@ -189,14 +198,34 @@ class MongoStore(MongoRooms):
     async def save_run(self, run: Run) -> None:
         body = {"$set": {"body": dump(RUN, run)}}
         with self._db.reaching():
-            done = await self._db["runs"].update_one({"_id": run.id}, body)
-            if done.matched_count:
+            before = await self._db["runs"].find_one({"_id": run.id})
+            if before is not None:
+                await self._replace_run(run, before)
                 return
             number = await self._numbers(run.room_id, 1)
             new = {"room_id": run.room_id, "number": number}
             await self._db["runs"].update_one(
                 {"_id": run.id}, {**body, "$setOnInsert": new}, upsert=True
             )
+
+    async def _replace_run(self, run: Run, before: Row) -> None:
+        """Replace what was read, unless somebody else has changed it; look again if so."""
+        while before["body"] != dump(RUN, run):
+            if RUN.validate_json(before["body"]).ended_at is not None:
+                raise Conflict("This run has ended already.")
+            query = {"_id": run.id, "body": before["body"]}
+            body = {"$set": {"body": dump(RUN, run)}}
+            if (await self._db["runs"].update_one(query, body)).matched_count:
+                return
+            found = await self._db["runs"].find_one({"_id": run.id})
+            if found is None:
+                raise NotFound("The interview of this run is gone.")
+            before = found
+
+    async def rewrite_run(self, run: Run) -> None:
+        body = {"$set": {"body": dump(RUN, run)}}
+        with self._db.reaching():
+            await self._db["runs"].update_one({"_id": run.id}, body)
 
     async def get_run(self, run_id: str) -> Run | None:
         return await self._one(RUN, "runs", {"_id": run_id})
@@ -207,15 +236,29 @@ class MongoStore(MongoRooms):
     # -- update log
 
     async def append(
-        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+        self,
+        document_id: str,
+        entries: Sequence[NewLogEntry],
+        *,
+        batch: str | None = None,
+        after: int | None = None,
     ) -> list[LogEntry]:
-        return await self._log.append(document_id, entries, batch=batch)
+        return await self._log.append(document_id, entries, batch=batch, after=after)
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]:
         return await self._log.read(document_id, after=after)
 
+    async def replace(self, document_id: str, entries: Sequence[LogEntry]) -> None:
+        await self._log.replace(document_id, entries)
+
     async def last_seq(self, document_id: str) -> int:
         return await self._log.last_seq(document_id)
+
+    async def keep_snapshot(self, document_id: str, snapshot: Snapshot) -> None:
+        await self._snapshots.keep(document_id, snapshot)
+
+    async def get_snapshot(self, document_id: str) -> Snapshot | None:
+        return await self._snapshots.get(document_id)
 
     async def claim_clients(
         self, document_id: str, participant_id: str, clients: Sequence[int]
@@ -240,6 +283,59 @@ class MongoStore(MongoRooms):
         with self._db.reaching():
             rows = await self._db["clients"].find({"document_id": document_id}).to_list()
         return {row["client"]: row["participant_id"] for row in rows}
+
+    # -- what pages report about their edits
+
+    async def add_origins(
+        self,
+        document_id: str,
+        participant_id: str,
+        origins: Sequence[EditOrigin],
+        *,
+        keep: int,
+    ) -> None:
+        whose = {"document_id": document_id, "participant_id": participant_id}
+
+        async def work(session: Session) -> None:
+            # By the first write two calls of one participant get into each other's way.
+            row = await self._db["origin_counts"].find_one_and_update(
+                whose,
+                {"$inc": {"count": len(origins)}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+            first = row["count"] - len(origins) if row else 0
+            rows = [
+                {**whose, **vars(origin), "number": first + number}
+                for number, origin in enumerate(origins)
+                if first + number < keep
+            ]
+            if rows:
+                await self._db["origins"].insert_many(rows, session=session)
+
+        if origins:
+            await self._db.transact(work)
+
+    async def list_origins(self, document_id: str) -> list[EditOrigin]:
+        with self._db.reaching():
+            rows = (
+                await self._db["origins"]
+                .find({"document_id": document_id})
+                .sort([("participant_id", 1), ("number", 1)])
+                .to_list()
+            )
+        names = EditOrigin.__dataclass_fields__
+        return [EditOrigin(**{name: row[name] for name in names}) for row in rows]
+
+    async def drop_origins(self, document_id: str, participant_id: str) -> None:
+        whose = {"document_id": document_id, "participant_id": participant_id}
+
+        async def work(session: Session) -> None:
+            for name in ("origins", "origin_counts"):
+                await self._db[name].delete_many(whose, session=session)
+
+        await self._db.transact(work)
 
 
 def _event_row(event: Event) -> Row:

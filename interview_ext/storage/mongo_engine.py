@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -13,11 +15,13 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    AutoReconnect,
     ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -36,10 +40,16 @@ TIMEOUT_S = 5.0
 """How long one call may take in all: finding the primary, its repetitions, the majority's
 answer. The URL's ``timeoutMS`` goes first."""
 
+ELECTION_S = 15.0
+"""For how long a start goes on when the primary goes away in the middle of it: MongoDB's
+``electionTimeoutMillis``, 10 s, and some."""
+_AGAIN_S = 0.5
+
 PAGE_ROWS = 100
 MIGRATION = "migration"
 """In the collection ``schema`` while rooms are copied in: ``source, done``."""
 
+_START_HINT = "Start MongoDB, or correct InterviewApp.store_url; then start this server again."
 _REFUSALS = frozenset({13, 18, 8000})  # Unauthorized, AuthenticationFailed, Atlas' own
 
 
@@ -80,9 +90,19 @@ class MongoEngine:
             with self.reaching():
                 client = self._client = _client(self._url)
             self._timeout_s = client.options.timeout or TIMEOUT_S
-            await self._open(client)
+            deadline = time.monotonic() + ELECTION_S
+            while True:
+                try:
+                    await self._open(client)
+                    break
+                except StoreUnavailable as error:
+                    if not _in_between(error.__cause__) or time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(_AGAIN_S)
         except BaseException as error:
             if isinstance(error, StoreUnavailable):
+                if error.hint == StoreUnavailable.default_hint:  # nobody has a page yet
+                    error.hint = _START_HINT
                 self._lack = error.message, error.hint
             await self.stop()
             raise
@@ -204,7 +224,7 @@ def _client(url: str) -> AsyncMongoClient[Row]:
 async def _check_version(database: AsyncDatabase[Row]) -> None:
     row = await database["schema"].find_one_and_update(
         {"_id": "schema"},
-        {"$setOnInsert": {"version": VERSION}},
+        {"$max": {"version": VERSION}},
         upsert=True,
         return_document=pymongo.ReturnDocument.AFTER,
     )
@@ -214,6 +234,14 @@ async def _check_version(database: AsyncDatabase[Row]) -> None:
             hint="Upgrade jupyter-interview-rooms, or name another database in "
             "InterviewApp.store_url.",
         )
+
+
+def _in_between(error: BaseException | None) -> bool:
+    """Whether a server was there and went away, as when a primary steps down or dies.
+
+    What pymongo repeats by itself it has repeated; making indexes, for one, it does not.
+    """
+    return isinstance(error, AutoReconnect) and not isinstance(error, ServerSelectionTimeoutError)
 
 
 def _short(error: PyMongoError) -> str:

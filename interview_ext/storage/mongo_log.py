@@ -23,11 +23,13 @@ from weakref import WeakValueDictionary
 
 from pymongo.errors import AutoReconnect, BulkWriteError
 
-from interview_ext.errors import StoreUnavailable
+from interview_ext.errors import Conflict, StoreUnavailable
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.model import LogEntry, NewLogEntry
-from interview_ext.storage.mongo_engine import MongoEngine, Row
+from interview_ext.rooms.ports import LogMoved
+from interview_ext.storage.mongo_engine import MongoEngine, Row, Session
 from interview_ext.storage.mongo_parts import PART_BYTES, MongoParts
+from interview_ext.storage.mongo_snapshots import MongoSnapshots
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,8 @@ class _Call:
     written: list[Row]
     """The entries as they are stored."""
     batch: str
+    after: int | None
+    """The last seq that the row has to follow; None: whatever it is."""
     done: asyncio.Future[list[LogEntry]]
 
     @property
@@ -79,9 +83,10 @@ _Group = dict[str, list[_Call]]
 class MongoLog:
     """See `interview_ext.rooms.ports.UpdateLog`; the part of it that is entries."""
 
-    def __init__(self, engine: MongoEngine, parts: MongoParts) -> None:
+    def __init__(self, engine: MongoEngine, parts: MongoParts, snapshots: MongoSnapshots) -> None:
         self._engine = engine
         self._parts = parts
+        self._snapshots = snapshots
         self._waiting: deque[_Call] = deque()
         self._wake = asyncio.Event()
         self._heads: dict[str, int] = {}
@@ -103,7 +108,12 @@ class MongoLog:
             await writer
 
     async def append(
-        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+        self,
+        document_id: str,
+        entries: Sequence[NewLogEntry],
+        *,
+        batch: str | None = None,
+        after: int | None = None,
     ) -> list[LogEntry]:
         """See `interview_ext.rooms.ports.UpdateLog.append`."""
         if not entries:
@@ -119,6 +129,7 @@ class MongoLog:
                 entries=entries,
                 written=written,
                 batch=batch or new_id("batch"),
+                after=after,
                 done=asyncio.get_running_loop().create_future(),
             )
             self._waiting.append(call)
@@ -149,6 +160,34 @@ class MongoLog:
                 {"document_id": document_id}, {"last": 1}, sort=[("first", -1)]
             )
         return int(row["last"]) if row else 0
+
+    async def replace(self, document_id: str, entries: Sequence[LogEntry]) -> None:
+        """See `interview_ext.rooms.ports.UpdateLog.replace`."""
+        updates, query = self._engine["updates"], {"document_id": document_id}
+        async with self._turns.setdefault(document_id, asyncio.Lock()):
+            fresh = [
+                NewLogEntry(at=e.at, client=e.client, seat=e.seat, update=e.update, origin=e.origin)
+                for e in entries
+            ]
+            written = await self._written(document_id, fresh)
+
+            async def work(session: Session) -> list[str]:
+                at = 0
+                fields = {"first": 1, "last": 1}
+                rows = await updates.find(query, fields, session=session).sort("first").to_list()
+                if (rows[-1]["last"] if rows else 0) != len(entries):
+                    raise Conflict("The document has changed meanwhile.", hint="Try again.")
+                for row in rows:
+                    count = row["last"] - row["first"] + 1
+                    change = {"$set": {"entries": written[at : at + count]}}
+                    await updates.update_one({"_id": row["_id"]}, change, session=session)
+                    at += count
+                return await self._snapshots.forbid(document_id, session)
+
+            await self._snapshots.drop(document_id)
+            await self._parts.drop(await self._engine.transact(work))
+        kept = [part for row in written for part in row.get("parts", ())]
+        await self._parts.keep(document_id, kept)
 
     # -- the writer
 
@@ -181,7 +220,7 @@ class MongoLog:
             call = self._waiting.popleft()
             of_one = group.setdefault(call.document_id, [])
             size = sizes.get(call.document_id, 0) + call.size
-            if of_one and size > MAX_ROW_BYTES:
+            if of_one and (size > MAX_ROW_BYTES or call.after is not None):
                 size = MAX_ROW_BYTES + 1  # whatever comes later of this document waits behind it
                 kept.append(call)
             else:
@@ -205,8 +244,9 @@ class MongoLog:
             unknown, await asyncio.gather(*map(self.last_seq, unknown)), strict=True
         ):
             self._heads[document_id] = last
-        rows = {d: _row(d, self._heads[d] + 1, calls) for d, calls in group.items()}
-        refused = await self._insert(list(rows.values()))
+        moved = {d for d, calls in group.items() if calls[0].after not in (None, self._heads[d])}
+        rows = {d: _row(d, self._heads[d] + 1, group[d]) for d in group.keys() - moved}
+        refused = moved | (await self._insert(list(rows.values())) if rows else set())
         for document_id in group.keys() - refused:
             self._settle(group[document_id], rows[document_id]["first"])
             self._heads[document_id] = rows[document_id]["last"]
@@ -228,8 +268,11 @@ class MongoLog:
         return set()
 
     async def _look_for(self, document_id: str, calls: list[_Call]) -> list[_Call]:
-        """Settle the calls that are stored already; return the others."""
+        """Settle the calls that are stored already or come too late; return the others."""
         self._heads.pop(document_id, None)
+        after = calls[0].after
+        # Before the search: a row that this shows to be there is found by it, if it is ours.
+        last = 0 if after is None else await self.last_seq(document_id)
         wanted = [call.batch for call in calls]
         query = {"document_id": document_id, "batches": {"$in": wanted}}
         found: dict[str, int] = {}
@@ -242,7 +285,10 @@ class MongoLog:
         for call in calls:
             if call.batch in found:
                 call.settle(found[call.batch])
-        return [call for call in calls if call.batch not in found]
+        left = [call for call in calls if call.batch not in found]
+        if after not in (None, last) and left[:1] == calls[:1]:
+            left.pop(0).fail(LogMoved())
+        return left
 
     def _settle(self, calls: Iterable[_Call], first: int) -> None:
         for call in calls:

@@ -51,12 +51,18 @@ class MongoParts:
         with self._engine.reaching():
             await self._engine["parts"].delete_many({"owner": {"$in": owners}})
 
+    async def keep(self, owner: str, ids: list[str]) -> None:
+        """Remove all of an owner's parts but these."""
+        with self._engine.reaching():
+            await self._engine["parts"].delete_many({"owner": owner, "_id": {"$nin": ids}})
+
     async def drop_unowned(self, before: datetime) -> None:
         """Remove what nothing names any more and was stored before this time."""
         unowned: list[Row] = [
             {"$match": {"stored_at": {"$lt": before}}},
             {"$group": {"_id": "$owner"}},
             *_without("documents", "_id"),
+            *_without("documents", "snapshot.owner"),
             *_without("contents", "owner"),
         ]
         with self._engine.reaching():

@@ -10,13 +10,14 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from interview_ext.errors import Conflict, NotFound
+from interview_ext.errors import BranchExists, Conflict, NotFound
 from interview_ext.rooms.ids import new_id
-from interview_ext.rooms.model import DataFile, Document, Participant, Room
-from interview_ext.storage.bodies import DOCUMENT, PARTICIPANT, ROOM, dump
+from interview_ext.rooms.model import Branch, DataFile, Document, Participant, Room
+from interview_ext.storage.bodies import BRANCH, DOCUMENT, PARTICIPANT, ROOM, dump
 from interview_ext.storage.mongo_engine import MongoEngine, Row, Session
 from interview_ext.storage.mongo_parts import MongoParts
 from interview_ext.storage.mongo_rows import MongoRows, row_of
+from interview_ext.storage.mongo_snapshots import owners_of
 
 CLAIM_WITHIN = timedelta(days=1)
 """What was stored for a room that does not exist is dropped after this time: until then another
@@ -28,6 +29,7 @@ _FILES = "data_files", "kept_files"
 _OF_A_ROOM = (
     *_FILES,
     "documents",
+    "branches",
     "participants",
     "invites",
     "seats",
@@ -112,8 +114,11 @@ class MongoRooms(MongoRows):
         may be. When the store fails in between, repeating the call removes the rest.
         """
         with self._db.reaching():
-            documents = self._db["documents"].find({"room_id": room_id}, {"_id": 1})
-            ids = [row["_id"] async for row in documents]
+            ids = [
+                row["_id"]
+                for name in ("documents", "branches")
+                async for row in self._db[name].find({"room_id": room_id}, {"_id": 1})
+            ]
         await self._drop_logs(ids)
 
         async def work(session: Session) -> list[str]:
@@ -121,11 +126,15 @@ class MongoRooms(MongoRows):
             for name in _FILES:
                 files = self._db[name].find({"room_id": room_id}, session=session)
                 digests |= {row["digest"] async for row in files}
+            documents = self._db["documents"].find(
+                {"room_id": room_id}, {"snapshot.owner": 1}, session=session
+            )
+            snapshots = owners_of(await documents.to_list())
             for name in _OF_A_ROOM:
                 await self._db[name].delete_many({"room_id": room_id}, session=session)
             await self._db["counters"].delete_one({"_id": room_id}, session=session)
             await self._db["rooms"].delete_one({"_id": room_id}, session=session)
-            return await self._drop_unused(sorted(digests), session)
+            return snapshots + await self._drop_unused(sorted(digests), session)
 
         await self._parts.drop(await self._db.transact(work))
 
@@ -160,6 +169,16 @@ class MongoRooms(MongoRows):
 
     async def list_kept_files(self, room_id: str) -> list[DataFile]:
         return await self._list_files("kept_files", room_id)
+
+    async def drop_kept_files(self, room_id: str) -> None:
+        async def work(session: Session) -> list[str]:
+            query = {"room_id": room_id}
+            files = self._db["kept_files"].find(query, session=session)
+            digests = {row["digest"] async for row in files}
+            await self._db["kept_files"].delete_many(query, session=session)
+            return await self._drop_unused(sorted(digests), session)
+
+        await self._parts.drop(await self._db.transact(work))
 
     async def _put_file(self, name: str, file: DataFile, content: bytes) -> None:
         with self._db.reaching():
@@ -210,6 +229,33 @@ class MongoRooms(MongoRows):
             raise NotFound("There is no stored content of that digest.")
         return await self._parts.get(row["parts"])
 
+    # -- branches
+
+    async def add_branch(self, branch: Branch) -> None:
+        row = {"_id": branch.id, "room_id": branch.room_id, "body": dump(BRANCH, branch)}
+        try:
+            with self._db.reaching():
+                await self._db["branches"].insert_one(
+                    {**row, "participant_id": branch.participant_id}
+                )
+        except DuplicateKeyError as error:
+            raise BranchExists("You have a branch already.") from error
+
+    async def get_branch(self, branch_id: str) -> Branch | None:
+        return await self._one(BRANCH, "branches", {"_id": branch_id})
+
+    async def list_branches(self, room_id: str | None = None) -> list[Branch]:
+        query = {} if room_id is None else {"room_id": room_id}
+        return await self._all(BRANCH, "branches", query, ("_id", 1))
+
+    async def delete_branch(self, branch_id: str) -> None:
+        """See the port. MongoDB's journal and oplog keep what was inserted until they roll over;
+        the browser's half of the key has never been there.
+        """
+        await self._drop_logs([branch_id])
+        with self._db.reaching():
+            await self._db["branches"].delete_one({"_id": branch_id})
+
     # -- inside
 
     async def _insert_document(self, document: Document, number: int, session: Session) -> None:
@@ -221,7 +267,7 @@ class MongoRooms(MongoRows):
             raise Conflict(message) from error
 
     async def _drop_logs(self, ids: list[str]) -> None:
-        for name in ("updates", "clients"):
+        for name in ("updates", "clients", "origins", "origin_counts"):
             with self._db.reaching():
                 await self._db[name].delete_many({"document_id": {"$in": ids}})
         await self._parts.drop(ids)
@@ -247,7 +293,8 @@ class MongoRooms(MongoRows):
         # Only the first row of each log is looked at: the index holds no other.
         logs = _without(old | {"first": 1}, "documents", "document_id")
         found = await self._aggregate("updates", logs, hint="logs")
-        await self._drop_logs([row["document_id"] for row in found])
+        branches = {branch.id for branch in await self.list_branches()}
+        await self._drop_logs([r["document_id"] for r in found if r["document_id"] not in branches])
         for name in _FILES:
             files = await self._aggregate(name, _without(old, "rooms", "room_id"))
             with self._db.reaching():

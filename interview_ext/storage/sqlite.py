@@ -11,10 +11,12 @@ from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from interview_ext.errors import Conflict, NotFound
+from interview_ext.errors import BranchExists, Conflict, NotFound
 from interview_ext.rooms.model import (
+    Branch,
     DataFile,
     Document,
+    EditOrigin,
     Event,
     Invite,
     LogEntry,
@@ -23,9 +25,12 @@ from interview_ext.rooms.model import (
     Room,
     Run,
     Seat,
+    Snapshot,
 )
+from interview_ext.rooms.ports import LogMoved
 from interview_ext.rooms.timeline import GENESIS
 from interview_ext.storage.bodies import (
+    BRANCH,
     DOCUMENT,
     EVENT,
     INVITE,
@@ -35,18 +40,22 @@ from interview_ext.storage.bodies import (
     SEAT,
     dump,
 )
-from interview_ext.storage.sqlite_engine import SqliteEngine
+from interview_ext.storage.sqlite_engine import Rows, SqliteEngine
 from interview_ext.storage.sqlite_schema import MIGRATIONS
 
 T = TypeVar("T")
 
 _FileTable = Literal["data_files", "kept_files"]
 
+_NO_MORE = 2**63 - 1
+"""The seq of a snapshot without data, which stands where none may be kept any more."""
+
 _DELETE_ROOM = (
     "DELETE FROM data_files WHERE room_id = ?",
     "DELETE FROM datasets WHERE room_id = ?",
     "DELETE FROM kept_files WHERE room_id = ?",
     "DELETE FROM documents WHERE room_id = ?",
+    "DELETE FROM branches WHERE room_id = ?",
     "DELETE FROM participants WHERE room_id = ?",
     "DELETE FROM invites WHERE room_id = ?",
     "DELETE FROM seats WHERE room_id = ?",
@@ -67,7 +76,9 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db = SqliteEngine(path, MIGRATIONS)
+        self._last: dict[str, int] = {}
+        """Of some documents the seq of their last update. Only in the thread that writes."""
+        self._db = SqliteEngine(path, MIGRATIONS, undone=self._last.clear)
 
     @property
     def about(self) -> str:
@@ -80,6 +91,9 @@ class SqliteStore:
 
     async def stop(self) -> None:
         await self._db.stop()
+
+    async def scrub(self) -> None:
+        await self._db.scrub()
 
     # -- rooms
 
@@ -149,6 +163,7 @@ class SqliteStore:
 
     async def delete_room(self, room_id: str) -> None:
         def work(db: sqlite3.Connection) -> None:
+            self._last.clear()
             _delete_room(db, room_id)
 
         await self._db.write(work)
@@ -203,6 +218,13 @@ class SqliteStore:
             ]
 
         return await self._db.read(work)
+
+    async def drop_kept_files(self, room_id: str) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM kept_files WHERE room_id = ?", (room_id,))
+            _delete_unused_contents(db)
+
+        await self._db.write(work)
 
     async def _put_file(self, table: _FileTable, file: DataFile, content: bytes) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -340,13 +362,10 @@ class SqliteStore:
     # -- runs
 
     async def save_run(self, run: Run) -> None:
-        await self._execute(
-            "INSERT INTO runs (id, room_id, body) VALUES (?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            run.id,
-            run.room_id,
-            dump(RUN, run),
-        )
+        await self._db.write(lambda db: _save_run(db, run))
+
+    async def rewrite_run(self, run: Run) -> None:
+        await self._execute("UPDATE runs SET body = ? WHERE id = ?", dump(RUN, run), run.id)
 
     async def get_run(self, run_id: str) -> Run | None:
         return await self._one(RUN, "SELECT body FROM runs WHERE id = ?", run_id)
@@ -358,26 +377,32 @@ class SqliteStore:
     # -- update log
 
     async def append(
-        self, document_id: str, entries: Sequence[NewLogEntry], *, batch: str | None = None
+        self,
+        document_id: str,
+        entries: Sequence[NewLogEntry],
+        *,
+        batch: str | None = None,
+        after: int | None = None,
     ) -> list[LogEntry]:
         del batch  # a commit that failed here has been rolled back: nothing of it was stored
 
-        def work(db: sqlite3.Connection) -> list[LogEntry]:
-            last = _last_seq(db, document_id)
+        def work(db: sqlite3.Connection) -> tuple[list[LogEntry], Rows]:
+            last = self._last.get(document_id)
+            if last is None:
+                last = _last_seq(db, document_id)
+            if after not in (None, last):
+                raise LogMoved
             numbered = [
                 LogEntry(document_id=document_id, seq=last + number, **vars(entry))
                 for number, entry in enumerate(entries, start=1)
             ]
-            db.executemany(
-                "INSERT INTO updates VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (e.document_id, e.seq, e.at.isoformat(), e.client, e.seat, e.origin, e.update)
-                    for e in numbered
-                ],
-            )
-            return numbered
+            self._last[document_id] = last + len(entries)
+            return numbered, [
+                (e.document_id, e.seq, e.at.isoformat(), e.client, e.seat, e.origin, e.update)
+                for e in numbered
+            ]
 
-        return await self._db.write(work)
+        return await self._db.insert("updates", work)
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]:
         query = (
@@ -401,8 +426,45 @@ class SqliteStore:
 
         return await self._db.read(work)
 
+    async def replace(self, document_id: str, entries: Sequence[LogEntry]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            query = "SELECT seq FROM updates WHERE document_id = ? ORDER BY seq"
+            stored = [seq for (seq,) in db.execute(query, (document_id,))]
+            if stored != [entry.seq for entry in entries]:
+                raise Conflict("The document has changed meanwhile.", hint="Try again.")
+            db.executemany(
+                "UPDATE updates SET at = ?, client = ?, seat = ?, origin = ?, data = ? "
+                "WHERE document_id = ? AND seq = ?",
+                [
+                    (e.at.isoformat(), e.client, e.seat, e.origin, e.update, document_id, e.seq)
+                    for e in entries
+                ],
+            )
+            db.execute("REPLACE INTO snapshots VALUES (?, ?, NULL)", (document_id, _NO_MORE))
+
+        await self._db.write(work)
+
     async def last_seq(self, document_id: str) -> int:
         return await self._db.read(lambda db: _last_seq(db, document_id))
+
+    async def keep_snapshot(self, document_id: str, snapshot: Snapshot) -> None:
+        await self._execute(
+            "INSERT INTO snapshots SELECT id, ?2, ?3 FROM documents WHERE id = ?1 "
+            "ON CONFLICT (document_id) DO UPDATE SET seq = excluded.seq, data = excluded.data "
+            "WHERE excluded.seq > snapshots.seq",
+            document_id,
+            snapshot.seq,
+            snapshot.data,
+        )
+
+    async def get_snapshot(self, document_id: str) -> Snapshot | None:
+        query = "SELECT seq, data FROM snapshots WHERE document_id = ? AND data IS NOT NULL"
+
+        def work(db: sqlite3.Connection) -> Snapshot | None:
+            row = db.execute(query, (document_id,)).fetchone()
+            return Snapshot(seq=row[0], data=row[1]) if row else None
+
+        return await self._db.read(work)
 
     async def claim_clients(
         self, document_id: str, participant_id: str, clients: Sequence[int]
@@ -418,6 +480,90 @@ class SqliteStore:
     async def client_owners(self, document_id: str) -> dict[int, str]:
         query = "SELECT client, participant_id FROM clients WHERE document_id = ?"
         return await self._db.read(lambda db: dict(db.execute(query, (document_id,)).fetchall()))
+
+    # -- branches
+
+    async def add_branch(self, branch: Branch) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            row = branch.id, branch.room_id, branch.participant_id, dump(BRANCH, branch)
+            try:
+                db.execute("INSERT INTO branches VALUES (?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError as error:
+                raise BranchExists("You have a branch already.") from error
+
+        await self._db.write(work)
+
+    async def get_branch(self, branch_id: str) -> Branch | None:
+        return await self._one(BRANCH, "SELECT body FROM branches WHERE id = ?", branch_id)
+
+    async def list_branches(self, room_id: str | None = None) -> list[Branch]:
+        query = "SELECT body FROM branches WHERE ?1 IS NULL OR room_id = ?1 ORDER BY rowid"
+        return await self._all(BRANCH, query, room_id)
+
+    async def delete_branch(self, branch_id: str) -> None:
+        """See the port. Deleted rows are overwritten (`secure_delete`), and so is the WAL."""
+
+        def work(db: sqlite3.Connection) -> None:
+            self._last.pop(branch_id, None)
+            _delete_documents(db, [branch_id])
+            db.execute("DELETE FROM branches WHERE id = ?", (branch_id,))
+
+        await self._db.write(work)
+        await self._db.empty_wal()
+
+    # -- what pages report about their edits
+
+    async def add_origins(
+        self,
+        document_id: str,
+        participant_id: str,
+        origins: Sequence[EditOrigin],
+        *,
+        keep: int,
+    ) -> None:
+        query = "SELECT count(*) FROM origins WHERE document_id = ? AND participant_id = ?"
+
+        def work(db: sqlite3.Connection) -> None:
+            (count,) = db.execute(query, (document_id, participant_id)).fetchone()
+            db.executemany(
+                "INSERT INTO origins VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (document_id, participant_id, o.client, o.start, o.end, o.deleted, o.origin)
+                    for o in origins[: max(0, keep - count)]
+                ],
+            )
+
+        await self._db.write(work)
+
+    async def list_origins(self, document_id: str) -> list[EditOrigin]:
+        query = (
+            'SELECT participant_id, client, "start", "end", deleted, origin FROM origins '
+            "WHERE document_id = ? ORDER BY participant_id, number"
+        )
+
+        def work(db: sqlite3.Connection) -> list[EditOrigin]:
+            return [
+                EditOrigin(
+                    participant_id=participant_id,
+                    client=client,
+                    start=start,
+                    end=end,
+                    deleted=bool(deleted),
+                    origin=origin,
+                )
+                for participant_id, client, start, end, deleted, origin in db.execute(
+                    query, (document_id,)
+                )
+            ]
+
+        return await self._db.read(work)
+
+    async def drop_origins(self, document_id: str, participant_id: str) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            query = "DELETE FROM origins WHERE document_id = ? AND participant_id = ?"
+            db.execute(query, (document_id, participant_id))
+
+        await self._db.write(work)
 
     # -- inside
 
@@ -469,13 +615,29 @@ def _insert_participant(db: sqlite3.Connection, participant: Participant) -> Non
     )
 
 
+def _save_run(db: sqlite3.Connection, run: Run) -> None:
+    body = dump(RUN, run)
+    row = db.execute("SELECT body FROM runs WHERE id = ?", (run.id,)).fetchone()
+    if row and row[0] != body and RUN.validate_json(row[0]).ended_at is not None:
+        raise Conflict("This run has ended already.")
+    db.execute(
+        "INSERT INTO runs (id, room_id, body) VALUES (?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+        (run.id, run.room_id, body),
+    )
+
+
 def _last_seq(db: sqlite3.Connection, document_id: str) -> int:
     query = "SELECT coalesce(max(seq), 0) FROM updates WHERE document_id = ?"
     return int(db.execute(query, (document_id,)).fetchone()[0])
 
 
 def _delete_room(db: sqlite3.Connection, room_id: str) -> None:
-    ids = [row[0] for row in db.execute("SELECT id FROM documents WHERE room_id = ?", (room_id,))]
+    query = (
+        "SELECT id FROM documents WHERE room_id = ?1 UNION ALL "
+        "SELECT id FROM branches WHERE room_id = ?1"
+    )
+    ids = [row[0] for row in db.execute(query, (room_id,))]
     _delete_documents(db, ids)
     for statement in _DELETE_ROOM:
         db.execute(statement, (room_id,))
@@ -485,7 +647,9 @@ def _delete_room(db: sqlite3.Connection, room_id: str) -> None:
 def _delete_documents(db: sqlite3.Connection, ids: Iterable[str]) -> None:
     for document_id in ids:
         db.execute("DELETE FROM updates WHERE document_id = ?", (document_id,))
+        db.execute("DELETE FROM snapshots WHERE document_id = ?", (document_id,))
         db.execute("DELETE FROM clients WHERE document_id = ?", (document_id,))
+        db.execute("DELETE FROM origins WHERE document_id = ?", (document_id,))
 
 
 def _delete_unused_contents(db: sqlite3.Connection) -> None:
@@ -499,7 +663,7 @@ def _drop_unclaimed(db: sqlite3.Connection) -> None:
     """Remove contents stored for rooms that were planned but never made (a crash between)."""
     logged = db.execute(
         "SELECT DISTINCT document_id FROM updates WHERE document_id NOT IN "
-        "(SELECT id FROM documents)"
+        "(SELECT id FROM documents UNION ALL SELECT id FROM branches)"
     )
     _delete_documents(db, [row[0] for row in logged.fetchall()])
     db.execute("DELETE FROM data_files WHERE room_id NOT IN (SELECT id FROM rooms)")

@@ -8,11 +8,11 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from interview_ext.errors import StoreUnavailable
 
@@ -20,17 +20,26 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+Rows = list[tuple[object, ...]]
 
 MAX_BATCH = 500
-"""Writes that share one commit at most."""
+"""Writes after which no more join a commit."""
+MAX_ROWS = 100
+"""Of one statement: it is compiled once for each number of them."""
 BUSY_TIMEOUT_S = 5.0
+SCRUB_ATTEMPTS = 3
+"""Each waits for readers as long as `BUSY_TIMEOUT_S`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True)
 class _Job:
     work: Work[Any]
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[Any]
+    alone: bool = False
+    """Whether it cannot be part of a transaction."""
+    table: str = ""
+    """If it is named, `work` writes nothing and returns its value and rows for that table."""
 
 
 class SqliteEngine:
@@ -39,12 +48,21 @@ class SqliteEngine:
     A write has returned when it is on the disk (WAL with ``synchronous=FULL``). Writes
     that arrive while a commit is under way share the next one; each stands in a savepoint
     of its own, so one that raises takes nothing of the others with it.
+
+    Parameters
+    ----------
+    undone:
+        Called in the writer's thread when what had been written there is not kept.
     """
 
-    def __init__(self, path: Path, migrations: tuple[str, ...]) -> None:
+    def __init__(
+        self, path: Path, migrations: tuple[str, ...], *, undone: Callable[[], None]
+    ) -> None:
         self._path = path
         self._migrations = migrations
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._undone = undone
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._turn: list[_Job] = []
         self._writer: threading.Thread | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._reading: sqlite3.Connection | None = None
@@ -67,6 +85,7 @@ class SqliteEngine:
     async def stop(self) -> None:
         """Finish the writes that were accepted, then close the file."""
         if self._writer is not None:
+            self._hand_over()
             self._jobs.put(None)
             await asyncio.to_thread(self._writer.join)
             self._writer = None
@@ -80,12 +99,45 @@ class SqliteEngine:
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction; return its value when that is on the disk."""
+        return cast("T", await self._submit(work))
+
+    async def insert(self, table: str, work: Work[tuple[T, Rows]]) -> T:
+        """Insert the rows that `work` returns, with its value, into a table; return the value.
+
+        What waits together and goes into one table is one statement. Each call of SQLite lets the
+        other thread have the interpreter, and takes turns with it again.
+        """
+        return cast("T", await self._submit(work, table=table))
+
+    async def _submit(self, work: Work[Any], *, table: str = "") -> Any:
         if self._writer is None:
             raise StoreUnavailable(self._lack[0], hint=self._lack[1])
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work=work, loop=loop, done=done))
+        done: asyncio.Future[Any] = loop.create_future()
+        if not self._turn:
+            # The writer is woken once a turn of the event loop, at its end: while this thread is
+            # busy it could do nothing but take turns with it.
+            loop.call_soon(self._hand_over)
+        self._turn.append(_Job(work=work, loop=loop, done=done, table=table))
         return await done
+
+    def _hand_over(self) -> None:
+        if self._turn:
+            self._jobs.put(self._turn)
+            self._turn = []
+
+    async def scrub(self) -> None:
+        """Write the file anew without what was deleted, and empty the write-ahead log.
+
+        Writes wait meanwhile: about 1 s for 100 MB. Raises `StoreUnavailable`.
+        """
+        if self._writer is None:
+            raise StoreUnavailable(self._lack[0], hint=self._lack[1])
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._hand_over()
+        self._jobs.put([_Job(work=_scrub, loop=loop, done=done, alone=True)])
+        await done
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on what has been committed."""
@@ -93,6 +145,13 @@ class SqliteEngine:
             raise StoreUnavailable(self._lack[0], hint=self._lack[1])
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._read, work)
+
+    async def empty_wal(self) -> None:
+        """Carry what was written into the file, and cut the write-ahead log to nothing.
+
+        Until then it still holds the pages as they were before what was deleted.
+        """
+        await self.read(_empty_wal)
 
     # -- in threads
 
@@ -151,36 +210,128 @@ class SqliteEngine:
     def _write_all(self, connection: sqlite3.Connection) -> None:
         stopping = False
         while not stopping:
-            job = self._jobs.get()
+            jobs = self._jobs.get()
             batch: list[_Job] = []
-            while job is not None:
-                batch.append(job)
-                if len(batch) == MAX_BATCH or self._jobs.empty():
+            alone: _Job | None = None
+            while jobs is not None:
+                if jobs[0].alone:
+                    alone = jobs[0]
                     break
-                job = self._jobs.get()
-            stopping = job is None
+                batch += jobs
+                if len(batch) >= MAX_BATCH or self._jobs.empty():
+                    break
+                jobs = self._jobs.get()
+            stopping = jobs is None
             if batch:
-                _settle(batch, _commit_together(connection, batch))
+                _settle(batch, self._commit_together(connection, batch))
+            if alone is not None:
+                _settle([alone], [_by_itself(connection, alone.work)])
         connection.close()
+
+    def _commit_together(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
+        """Return for each job its value, or the exception that stands for it."""
+        try:
+            if all(job.table for job in batch):
+                return _inserted(connection, batch)
+            connection.execute("BEGIN IMMEDIATE")
+            if len(batch) == 1:
+                return [_alone(connection, batch[0].work)]
+            results = []
+            for job in batch:
+                if job.table:
+                    results += _inserted(connection, [job])
+                else:
+                    results.append(_in_savepoint(connection, job.work))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.warning("%d writes could not be committed: %s", len(batch), error)
+            if connection.in_transaction:
+                _roll_back(connection)
+            self._undone()
+            return [StoreUnavailable(f"The store cannot be written: {error}.") for _ in batch]
+        return results
 
 
 def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")
 
 
-def _commit_together(connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
-    """Return for each job its value, or the exception that stands for it."""
-    try:
+def _empty_wal(connection: sqlite3.Connection) -> None:
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        log.warning("The write-ahead log could not be emptied: it is overwritten as it goes on")
+
+
+def _inserted(connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
+    """Do what only adds rows; outside a transaction it is one of its own."""
+    results: list[Any] = []
+    rows: dict[str, Rows] = {}
+    for job in batch:
+        try:
+            result, own = job.work(connection)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the caller's, and raised there: `_settle`
+            results.append(error)
+        else:
+            results.append(result)
+            rows.setdefault(job.table, []).extend(own)
+    statements = [each for table, them in rows.items() for each in _statements(table, them)]
+    together = len(statements) > 1 and not connection.in_transaction
+    if together:
         connection.execute("BEGIN IMMEDIATE")
-        results = [_in_savepoint(connection, job.work) for job in batch]
+    for statement, values in statements:
+        connection.execute(statement, values)
+    if together:
         connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        log.warning("%d writes could not be committed: %s", len(batch), error)
-        if connection.in_transaction:
-            _roll_back(connection)
-        return [StoreUnavailable(f"The store cannot be written: {error}.") for _ in batch]
     return results
+
+
+def _statements(table: str, rows: Rows) -> Iterator[tuple[str, list[object]]]:
+    """Return what inserts the rows, with its values."""
+    for start in range(0, len(rows), MAX_ROWS):
+        some = rows[start : start + MAX_ROWS]
+        places = f"({', '.join('?' * len(some[0]))})"
+        yield (
+            f"INSERT INTO {table} VALUES {', '.join([places] * len(some))}",  # noqa: S608
+            [value for row in some for value in row],
+        )
+
+
+def _alone(connection: sqlite3.Connection, work: Work[Any]) -> Any:
+    """Run and commit a job that shares its transaction with no other."""
+    try:
+        result = work(connection)
+    except sqlite3.OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is the caller's, and raised there: `_settle`
+        connection.execute("ROLLBACK")
+        return error
+    connection.execute("COMMIT")
+    return result
+
+
+def _by_itself(connection: sqlite3.Connection, work: Work[Any]) -> Any:
+    try:
+        return work(connection)
+    except sqlite3.Error as error:
+        return StoreUnavailable(f"The store cannot be written: {error}.")
+
+
+def _scrub(connection: sqlite3.Connection) -> None:
+    """Copy what is there into pages that held nothing else; the old ones go with the old file.
+
+    Deleting alone leaves the bytes in free pages, and in gaps of pages that are in use.
+    """
+    connection.execute("VACUUM")
+    busy = 1
+    for _ in range(SCRUB_ATTEMPTS):  # a read that goes on meanwhile still uses the log
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+    raise sqlite3.OperationalError("somebody reads the file; its log could not be emptied")
 
 
 def _in_savepoint(connection: sqlite3.Connection, work: Work[Any]) -> Any:

@@ -77,4 +77,21 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (room_id, path)
     );
     """,
+    """
+    CREATE TABLE branches (
+        id TEXT PRIMARY KEY, room_id TEXT NOT NULL, participant_id TEXT NOT NULL,
+        body TEXT NOT NULL, UNIQUE (room_id, participant_id)
+    );
+    """,
+    """
+    CREATE TABLE origins (
+        number INTEGER PRIMARY KEY, document_id TEXT NOT NULL, participant_id TEXT NOT NULL,
+        client INTEGER NOT NULL, "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
+        deleted INTEGER NOT NULL, origin TEXT NOT NULL
+    );
+    CREATE INDEX origins_by_document ON origins (document_id, participant_id);
+    """,
+    """
+    CREATE TABLE snapshots (document_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, data BLOB);
+    """,
 )

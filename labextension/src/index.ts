@@ -8,8 +8,11 @@
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
+import { branchPlugin } from './collab/branchPlugin';
 import { notebookPlugin } from './collab/notebookPlugin';
+import { originPlugin } from './collab/originPlugin';
 import { savedPlugin } from './collab/savedPlugin';
+import { typingPlugin } from './collab/typingPlugin';
 import { openPlugin } from './door/openPlugin';
 import { renderersPlugin, sanitizerPlugin } from './door/renderPlugin';
 import { windowPlugin } from './door/windowPlugin';
@@ -43,6 +46,9 @@ export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
   sanitizerPlugin,
   renderersPlugin,
   savedPlugin,
+  branchPlugin,
+  originPlugin,
+  typingPlugin,
   notebookPlugin,
   executorPlugin,
   inputPlugin,

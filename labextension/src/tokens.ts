@@ -2,6 +2,7 @@
 
 import { Token } from '@lumino/coreutils';
 
+import type { BranchModel } from './collab/branch';
 import type { SavedModel } from './collab/model';
 import type { RoomModel } from './rooms/model';
 import type { Announcer } from './rooms/announcer';
@@ -18,6 +19,12 @@ export const ISaved = new Token<SavedModel>(
   'What of the own edits in this page is saved.'
 );
 export type ISaved = SavedModel;
+
+export const IBranch = new Token<BranchModel>(
+  'jupyter-interview-rooms:IBranch',
+  'The private branch of whoever sits here.'
+);
+export type IBranch = BranchModel;
 
 export const IAnnouncer = new Token<Announcer>(
   'jupyter-interview-rooms:IAnnouncer',

@@ -3,6 +3,8 @@
 import { Signal } from '@lumino/signaling';
 
 import type {
+  Branch,
+  BranchChanges,
   NewRun,
   Person,
   Room,
@@ -36,9 +38,16 @@ export function makeRoom(changes: Partial<Room> = {}): Room {
     policy: { assistant: false, recording: false, signals: false, branch: false },
     sections: [],
     external_ids: {},
+    legal_hold: false,
     version: 1,
     documents: [
-      { id: 'doc_a', path: 'interview.ipynb', kind: 'notebook', writable: true }
+      {
+        id: 'doc_a',
+        path: 'interview.ipynb',
+        kind: 'notebook',
+        writable: true,
+        branch_of: null
+      }
     ],
     data_files: [],
     me: {
@@ -61,7 +70,21 @@ export function makePerson(changes: Partial<Person> = {}): Person {
     state: 'waiting',
     present: true,
     waiting_since: '2026-03-04T09:58:00Z',
+    focusing: false,
+    erased: false,
     you: false,
+    ...changes
+  };
+}
+
+export function makeBranch(changes: Partial<Branch> = {}): Branch {
+  return {
+    id: 'branch_a',
+    document: 'doc_a',
+    path: 'interview.only-you.ipynb',
+    begun_at: '2026-03-04T10:05:00Z',
+    readable: true,
+    changes: { added: 0, removed: 0, changed: 0 },
     ...changes
   };
 }
@@ -207,6 +230,29 @@ export class RoomServer implements RoomApi {
       : Promise.reject(new Error('no such run'));
   }
 
+  ownBranches: Branch[] = [];
+  readonly ended: [string, string][] = [];
+
+  branches(): Promise<Branch[]> {
+    return Promise.resolve(this.ownBranches);
+  }
+
+  beginBranch(_id: string, document: string): Promise<Branch> {
+    const branch = makeBranch({ document });
+    this.ownBranches = [branch];
+    return Promise.resolve(branch);
+  }
+
+  mergeBranch(_id: string, branchId: string): Promise<BranchChanges> {
+    this.ended.push(['merge', branchId]);
+    return Promise.resolve({ added: 0, removed: 0, changed: 0 });
+  }
+
+  discardBranch(_id: string, branchId: string): Promise<void> {
+    this.ended.push(['discard', branchId]);
+    return Promise.resolve();
+  }
+
   admit = (): Promise<void> => Promise.resolve();
   remove = (): Promise<void> => Promise.resolve();
   chat = (): Promise<void> => Promise.resolve();
@@ -214,5 +260,7 @@ export class RoomServer implements RoomApi {
   restartSandbox = (): Promise<void> => Promise.resolve();
   interruptSandbox = (): Promise<void> => Promise.resolve();
   keepSandbox = (): Promise<Sandbox> => this.sandbox();
+  reportOrigins = (): Promise<void> => Promise.resolve();
+
   copyUrl = (): string => '';
 }

@@ -179,12 +179,13 @@ def test_every_library_imported_is_a_declared_dependency(installed: Path) -> Non
         installed,
         "import ast, sys, pathlib, importlib.metadata as metadata, re, json, interview_ext\n"
         "root = pathlib.Path(interview_ext.__file__).parent\n"
-        "names, of_mongodb = set(), set()\n"
+        "names, of_extras = set(), set()\n"
         "for path in root.rglob('*.py'):\n"
         # What runs in an image has its libraries there, by the image's own list.
         "    if 'image_folders' in path.parts: continue\n"
-        # The store in MongoDB is imported only where it is configured: an extra brings its driver.
-        "    into = of_mongodb if path.match('storage/mongo*.py') else names\n"
+        # MongoDB and Redis are imported only where they are configured: extras bring their drivers.
+        "    extra = path.match('storage/mongo*.py') or path.match('storage/redis*.py')\n"
+        "    into = of_extras if extra else names\n"
         "    for node in ast.walk(ast.parse(path.read_text())):\n"
         "        if isinstance(node, ast.Import):\n"
         "            into |= {alias.name.split('.')[0] for alias in node.names}\n"
@@ -199,8 +200,8 @@ def test_every_library_imported_is_a_declared_dependency(installed: Path) -> Non
         "declared = lambda fits: {canonical(re.match('[A-Za-z0-9._-]+', each)[0])\n"
         "    for each in requires if fits(each)}\n"
         "core = declared(lambda each: 'extra ==' not in each)\n"
-        "extra = declared(lambda each: re.search('extra == .mongodb', each))\n"
-        "lacks = (used(names) - core) | (used(of_mongodb) - core - extra)\n"
+        "extra = declared(lambda each: re.search('extra == .(mongodb|redis)', each))\n"
+        "lacks = (used(names) - core) | (used(of_extras) - core - extra)\n"
         "print(json.dumps(sorted(lacks)))",
     )
     assert json.loads(found) == []

@@ -2,7 +2,8 @@
 
 The exit status is 1 if a bar is missed, 2 if something could not be measured. Traffic stays on
 loopback. It ends by itself within a quarter of an hour, the building of a missing sandbox image
-apart.
+and the part ``sync`` apart, which has a quarter of an hour of its own and needs neither containers
+nor a browser.
 """
 
 from __future__ import annotations
@@ -26,11 +27,18 @@ from . import crowd, first_result, forecast, kernels, neighbours, pages, runs, w
 from .patience import InVain
 from .report import Row, table
 from .servers import product, stock
+from .sheets import Sheet
+from .sync import measure as sync
+from .sync.peers import lacking
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "build" / "bench.json"
-PARTS = ("forecast", "kernels", "first", "runs", "pages", "neighbours", "crowd")
+SYNC = "sync"
+PARTS = (SYNC, "forecast", "kernels", "first", "runs", "pages", "neighbours", "crowd")
+ALONE = frozenset({SYNC, "forecast"})
+"""Parts that need no container and no browser."""
 LIMIT_S = 900
+SYNC_LIMIT_S = 1200
 KERNELS_LIMIT_S = 80
 """No repetition of the first part begins after that."""
 FIRST_LIMIT_S = 160
@@ -51,6 +59,8 @@ async def measure(arguments: argparse.Namespace, chromium: str) -> list[Row]:
     rows: list[Row] = []
     if "forecast" in arguments.only:
         rows += await asyncio.to_thread(forecast.measure, say)
+    if ALONE.issuperset(arguments.only):
+        return rows
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="interview-bench-")))
         say("starting the servers …")
@@ -99,13 +109,32 @@ async def measure(arguments: argparse.Namespace, chromium: str) -> list[Row]:
     return rows
 
 
-async def bounded(arguments: argparse.Namespace, chromium: str) -> list[Row]:
+async def bounded(arguments: argparse.Namespace, chromium: str, sheets: list[Sheet]) -> list[Row]:
     task = asyncio.current_task()
     assert task is not None
     # So that the servers are stopped, as they are by Ctrl+C.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if SYNC in arguments.only:  # first: nothing else runs yet
+        async with asyncio.timeout(SYNC_LIMIT_S):
+            sheets += await sync.measure(quick=arguments.quick, say=say, tables=arguments.tables)
     async with asyncio.timeout(LIMIT_S):
         return await measure(arguments, chromium)
+
+
+def _all_here(arguments: argparse.Namespace) -> bool:
+    """Say what is missing, if something is."""
+    lack = lacking() if SYNC in arguments.only else []
+    if not ALONE.issuperset(arguments.only):
+        lack += [name for name in ("docker", "chromium") if shutil.which(name) is None]
+    if lack:
+        say(f"cannot measure without {' and '.join(lack)} (make services)")
+        return False
+    if ALONE.issuperset(arguments.only):
+        return True
+    if subprocess.run([ROOT / "scripts" / "images.sh"], check=False).returncode:
+        say("cannot measure without the sandbox image")
+        return False
+    return True
 
 
 def main() -> int:
@@ -115,26 +144,28 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=PARTS, help="some of the parts only"
     )
+    parser.add_argument(
+        "--tables", default="1234", help="some of the tables of sync only, such as 12"
+    )
     arguments = parser.parse_args()
-    lack = [name for name in ("docker", "chromium") if shutil.which(name) is None]
-    if lack:
-        say(f"cannot measure without {' and '.join(lack)} (make services)")
-        return 2
-    if subprocess.run([ROOT / "scripts" / "images.sh"], check=False).returncode:
-        say("cannot measure without the sandbox image")
+    if not _all_here(arguments):
         return 2
     began = datetime.now(UTC)
     load = os.getloadavg()[0]
+    sheets: list[Sheet] = []
     try:
-        rows = asyncio.run(bounded(arguments, shutil.which("chromium") or ""))
+        rows = asyncio.run(bounded(arguments, shutil.which("chromium") or "", sheets))
     except InVain as error:
         say(f"waited in vain for {error}")
         return 2
     except TimeoutError:
-        say(f"not ended within {LIMIT_S} s: the machine is too slow or too busy to measure on")
+        say("not ended in time: the machine is too slow or too busy to measure on")
         return 2
     say(f"\n{began:%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {load:.1f} at the start\n")
-    say(table(rows))
+    for sheet in sheets:
+        say(f"{sheet.text()}\n")
+    if rows:
+        say(table(rows))
     RESULT.parent.mkdir(exist_ok=True)
     result = {
         "at": began.isoformat(),
@@ -143,9 +174,11 @@ def main() -> int:
         "load_at_start": load,
         "quick": arguments.quick,
         "rows": [row.as_json() for row in rows],
+        "sheets": [sheet.as_json() for sheet in sheets],
     }
     RESULT.write_text(json.dumps(result, indent=1))
     missed = [row.name for row in rows if row.held is False]
+    missed += [bar.words for sheet in sheets for bar in sheet.bars if not bar.held]
     say(
         f"\n{RESULT.relative_to(ROOT)}"
         + (f"; MISSED: {', '.join(missed)}" if missed else "; every bar is held")

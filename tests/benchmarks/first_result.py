@@ -20,13 +20,12 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
-import interview_ext.sandbox
 from interview_ext.sandbox.images import reference
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import Sandboxes
+from interview_ext.sandbox.specs import ProfileSpecs
 
 from .patience import patience
 from .report import Row
@@ -72,11 +71,8 @@ async def measure(*, times: int, until: float, say: Callable[[str], None]) -> Fi
     image = await asyncio.to_thread(reference, "python")
     with TemporaryDirectory(prefix="bench-", dir="/tmp") as name:
         folder = Path(name)
-        (folder / "specs").mkdir()
-        spec = Path(interview_ext.sandbox.__file__).parent / "kernelspec"
-        (folder / "specs" / "interview-python").symlink_to(spec)
-        specs = KernelSpecManager(kernel_dirs=[str(folder / "specs")])
         async with _sandboxes() as sandboxes:
+            specs = ProfileSpecs(sandboxes.profiles)
             for number in range(UNCOUNTED + times):
                 async with patience("a sandbox in the pool"):
                     await sandboxes.pool("python").filled()
@@ -103,7 +99,7 @@ async def _sandboxes() -> AsyncIterator[Sandboxes]:
         await sandboxes.stop()
 
 
-async def _warm(sandboxes: Sandboxes, specs: KernelSpecManager) -> float:
+async def _warm(sandboxes: Sandboxes, specs: ProfileSpecs) -> float:
     manager = AsyncKernelManager(kernel_name="interview-python", kernel_spec_manager=specs)
     began = perf_counter()
     await manager.start_kernel(interview=SandboxRequest(sandboxes=sandboxes, room="bench"))

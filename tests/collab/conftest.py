@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from interview_ext.collab import snapshots
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.export import Exporter
 from interview_ext.collab.limits import Limits
@@ -24,13 +27,15 @@ from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import new_id, now
 from interview_ext.rooms.model import Document, Participant, Role, Room, RoomState, Seat, SeatState
-from interview_ext.rooms.ports import Message, Store, room_topic
+from interview_ext.rooms.ports import Bus, Message, Store, room_topic
 from interview_ext.rooms.service import RoomPlan, Rooms, RoomSpec
 from interview_ext.rooms.timeline import Timeline
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 from tests.collab.identity import SeatIdentity
 from tests.collab.pages import WAIT_S, Page
+
+NODE = Path(__file__).parent / "node"
 
 
 class FailingLog:
@@ -66,7 +71,7 @@ class House:
 
     store: Store
     log: FailingLog
-    bus: MemoryBus
+    bus: Bus
     timeline: Timeline
     rooms: Rooms
     folder: Path
@@ -213,6 +218,15 @@ def limits() -> Limits:
     return Limits()
 
 
+@pytest.fixture(scope="module")
+def snapshots_all_the_time() -> Iterator[None]:
+    """So that what is opened after a kill is opened from one, with some of the log behind it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshots, "EVERY", 4)
+        patch.setattr(snapshots, "AT_CLOSE", 2)
+        yield
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     store = SqliteStore(tmp_path / "s.sqlite")
@@ -247,3 +261,16 @@ async def house(tmp_path: Path, limits: Limits, store: Store) -> AsyncIterator[H
     yield house
     await house.stop()
     await rooms.stop()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node with the packages of the lockfile."""
+    path = shutil.which("node")
+    if path is None or shutil.which("npm") is None:
+        pytest.skip("there is no Node")
+    if not (NODE / "node_modules" / "yjs").exists():
+        command = ["npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=NODE, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return path

@@ -19,6 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from interview_ext.collab import snapshots
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.socket import Desk, handlers
 from interview_ext.rooms.actor import Actor
@@ -98,4 +99,5 @@ def _seat(host: Actor) -> Seat:
 
 
 if __name__ == "__main__":
+    snapshots.EVERY = 20  # so that each kill comes soon after one, or in the middle of it
     asyncio.run(serve(Path(sys.argv[1])))

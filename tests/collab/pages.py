@@ -13,7 +13,6 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import (
     WebSocketClientConnection,
     WebSocketClosedError,
-    websocket_connect,
 )
 
 from interview_ext.collab.wire.framing import (
@@ -28,6 +27,7 @@ from interview_ext.collab.wire.framing import (
     write_update,
 )
 from interview_ext.collab.wire.varint import read_text, read_uint, write_text, write_uint
+from tests.sockets import hang_up, open_socket
 
 WAIT_S = 10.0
 
@@ -41,10 +41,15 @@ class Page:
         Of the socket.
     answers:
         Whether it answers sync step 1, as every stock client does at once.
+    cookie:
+        What a browser would send with the handshake.
     """
 
-    def __init__(self, url: str, *, client_id: int | None = None, answers: bool = True) -> None:
+    def __init__(
+        self, url: str, *, client_id: int | None = None, answers: bool = True, cookie: str = ""
+    ) -> None:
         self.url = url
+        self.cookie = cookie
         self.doc: Doc[Any] = Doc(client_id=client_id)
         self.answers = answers
         self.socket: WebSocketClientConnection | None = None
@@ -76,10 +81,12 @@ class Page:
 
     async def connect(self, *, origin: str | None = None, sync: bool = True) -> Page:
         """Open the socket and, as y-websocket does, send sync step 1 and one's presence."""
-        headers = {} if origin is None else {"Origin": origin}
+        headers = {"Cookie": self.cookie} if self.cookie else {}
+        if origin is not None:
+            headers["Origin"] = origin
         self.closed.clear()
         self.synced.clear()
-        self.socket = await websocket_connect(HTTPRequest(self.url, headers=headers))
+        self.socket = await open_socket(HTTPRequest(self.url, headers=headers))
         self._reader = asyncio.create_task(self._read(self.socket))
         self.show({"cursors": []})
         if sync:
@@ -153,6 +160,7 @@ class Page:
             self._take(message)
             async with self._changed:
                 self._changed.notify_all()
+        hang_up(socket)
         self.closed.set()
         async with self._changed:
             self._changed.notify_all()

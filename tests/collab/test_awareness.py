@@ -1,11 +1,13 @@
-"""Who is where: under one's own name only, echoed to oneself, gone with the socket."""
+"""Who is where: under one's own name only, gone with the socket."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
+from interview_ext.collab import audience
 from interview_ext.collab.awareness import MAX_STATE_CHARACTERS, initials
 from interview_ext.collab.wire.framing import AwarenessEntry, write_awareness
 from interview_ext.rooms.model import Role
@@ -35,12 +37,21 @@ async def test_the_name_is_the_participants_whatever_the_page_says(house: House)
     }
 
 
-async def test_ones_own_entry_comes_back_unchanged(house: House) -> None:
+async def test_ones_own_entry_comes_back_unchanged_to_a_page_that_hears_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """y-websocket reconnects when it hears nothing for 30 s: alone in a room it hears this."""
     ada, _ = await pair(house)
-    entry = AwarenessEntry(ada.client, 99, json.dumps({"cursors": [2]}))
-    ada.send(write_awareness([entry]))
-    await ada.until(lambda: write_awareness([entry]) in ada.frames, "the echo")
+    entries = [
+        AwarenessEntry(ada.client, clock, json.dumps({"cursors": [2]})) for clock in (98, 99)
+    ]
+    ada.send(write_awareness(entries[:1]))
+    await ada.round_trip()
+    assert write_awareness(entries[:1]) not in ada.frames
+    monkeypatch.setattr(audience, "SILENCE_S", 0.2)
+    await asyncio.sleep(0.3)
+    ada.send(write_awareness(entries[1:]))
+    await ada.until(lambda: write_awareness(entries[1:]) in ada.frames, "the echo")
 
 
 async def test_anothers_entry_is_dropped_silently(house: House) -> None:
@@ -92,7 +103,16 @@ async def test_the_old_socket_of_a_page_does_not_take_the_new_one_along(house: H
 
 
 @pytest.mark.parametrize(
-    "state", ["[" * 10_000, '"text"', "7", "{", '{"a": "' + "x" * MAX_STATE_CHARACTERS + '"}']
+    "state",
+    [
+        "[" * 10_000,
+        '"text"',
+        "7",
+        "{",
+        '{"a": "' + "x" * MAX_STATE_CHARACTERS + '"}',
+        '{"a": 1e999}',
+        '{"a": "\\ud800"}',
+    ],
 )
 async def test_a_state_that_is_none_reaches_nobody(house: House, state: str) -> None:
     ada, bob = await pair(house)
@@ -109,3 +129,27 @@ async def test_a_state_that_is_none_reaches_nobody(house: House, state: str) -> 
 )
 def test_initials(name: str, letters: str) -> None:
     assert initials(name) == letters
+
+
+async def test_two_tabs_of_one_person_do_not_hand_presence_to_and_fro(house: House) -> None:
+    """Each sends back what it hears, as y-websocket does; to the server it is no news."""
+    actor = await house.person(Role.CANDIDATE, "Ada King Lovelace")
+    one = await house.page(actor).connect()
+    two = await house.page(house.sit(actor.participant)).connect()
+    bob = await house.page(await house.person(Role.INTERVIEWER)).connect()
+    await two.until(lambda: one.client in two.presence)
+    await bob.until(lambda: one.client in bob.presence)
+    clock, state = two.presence[one.client]
+    await bob.round_trip()
+    heard = bob.presence[one.client], len(one.frames)
+    for _ in range(3):
+        two.send(write_awareness([AwarenessEntry(one.client, clock, json.dumps(state))]))
+    await two.round_trip()
+    await bob.round_trip()
+    assert (bob.presence[one.client], len(one.frames)) == heard
+    # The other tab's end takes nobody away, and its own presence is still its own.
+    two.send(write_awareness([AwarenessEntry(two.client, 99, json.dumps({"cursors": [7]}))]))
+    await bob.until(lambda: (bob.presence[two.client][1] or {}).get("cursors") == [7])
+    await two.leave()
+    await bob.until(lambda: bob.presence[two.client][1] is None)
+    assert bob.presence[one.client][1] is not None

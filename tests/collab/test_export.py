@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,10 @@ class Growing:
         self.document = document
         self.asked = 0
 
-    def content(self) -> dict[str, Any] | str:
+    def read(self) -> Callable[[], dict[str, Any] | str]:
         self.asked += 1
-        return str(self.asked)
+        content = str(self.asked)
+        return lambda: content
 
 
 async def test_changes_in_quick_succession_are_one_export(tmp_path: Path, house: House) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 
 import nbformat
 import pytest
-from pycrdt import Array, Doc, Map, Text
+from pycrdt import Array, Doc, Map, Text, XmlFragment, XmlText
 
 from interview_ext.collab.content import notebook_json
+from interview_ext.collab.gate import Gate
+from interview_ext.collab.intake import Intake
 from interview_ext.collab.nesting import MAX_LEVELS, Nesting
 from interview_ext.collab.wire.framing import write_update
 from interview_ext.collab.wire.update import read_update
 from interview_ext.collab.wire.varint import write_text, write_uint
+from interview_ext.errors import WireError
 from interview_ext.rooms.model import Role
 from tests.collab.conftest import House
 from tests.collab.updates import letters, nested
@@ -59,6 +62,32 @@ def test_a_type_beside_letters_that_follow_letters_is_refused() -> None:
     follows = b"\x84" + write_uint(5) + b"\x00" + write_text("y")
     beside = b"\x87" + write_uint(5) + b"\x01\x00"
     assert nesting.place(read_update(b"\x01\x02\x05\x01" + follows + beside + b"\x00")) is None
+
+
+def test_what_one_server_has_not_committed_hides_no_depth_on_another() -> None:
+    """One client id tells two servers different things; the second one is the first to commit.
+
+    The first has seen a shallow array where the log has a value in the deepest one: what is then
+    put beside it would lie one level too deep.
+    """
+    doc: Doc[Any] = Doc()
+    gate = Gate(clocks={}, owners={5: "liar"})
+    intake = Intake(doc=doc, gate=gate, nesting=Nesting(), size=0, max_size=10_000)
+    count = MAX_LEVELS + 3
+    shallow = b"".join([b"\x07\x01", write_text("cells"), b"\x00"]) * count
+    seen = b"\x01" + write_uint(count) + b"\x05\x00" + shallow + b"\x00"
+    intake.examine("liar", seen, read_update(seen), answer=False)
+    intake.rewind()
+    values = b"\x08\x00\x05" + write_uint(MAX_LEVELS - 1) + b"\x03\x7e\x7e\x7e"
+    full = b"\x01\x01\x05" + write_uint(MAX_LEVELS) + values + b"\x00"
+    for update in (nested(MAX_LEVELS, client=5), full):
+        doc.apply_update(update)
+        intake.learn(update, by_page=True)
+    intake.settled()
+    beside = b"\x87\x05" + write_uint(MAX_LEVELS + 1) + b"\x00"
+    update = b"\x01\x01\x05" + write_uint(count) + beside + b"\x00"
+    with pytest.raises(WireError):
+        intake.examine("liar", update, read_update(update), answer=False)
 
 
 async def test_what_the_engine_refuses_is_in_no_log(house: House) -> None:
@@ -123,6 +152,21 @@ def test_whatever_is_in_a_notebook_it_can_be_written(cells: list[Any]) -> None:
     notebook = notebook_json(doc)
     nbformat.validate(nbformat.from_dict(notebook))
     assert notebook == notebook_json(doc), "the same each time"
+
+
+def test_xml_and_documents_in_a_notebook_can_be_written() -> None:
+    doc: Doc[Any] = Doc()
+    values: list[Any] = [
+        XmlFragment([XmlText("x")]),
+        Doc(),
+        Map({"cell_type": "code", "id": "kept"}),
+    ]
+    for value in values:
+        doc.get("cells", type=Array).append(value)
+    doc.get("meta", type=Map)["metadata"] = XmlFragment([XmlText("y")])
+    notebook = notebook_json(doc)
+    nbformat.validate(nbformat.from_dict(notebook))
+    assert [cell["id"] for cell in notebook["cells"]][-1] == "kept"
 
 
 def test_roots_of_another_type_can_be_written() -> None:

@@ -40,6 +40,7 @@ from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 from tests.collab.conftest import FailingLog
 
+pytestmark = pytest.mark.usefixtures("snapshots_all_the_time")
 PEOPLE = 3
 FIRST_LETTER = 0x4E00
 """Letters from here on have three bytes each, in which pycrdt counts places."""
@@ -312,6 +313,7 @@ async def play(script: list[tuple[Any, ...]], folder: Path) -> None:
     store = SqliteStore(folder / "s.sqlite")
     await store.start()
     try:
+        await store.add_document(DOCUMENT)
         world = World(store)
         await world.start()
         for page in world.pages:

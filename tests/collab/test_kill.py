@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from pycrdt import Text
+from pycrdt import Doc, Text
 
-from interview_ext.collab.wire.update import Span, read_update
+from interview_ext.collab.snapshots import unpack
+from interview_ext.collab.wire.update import Span, read_state, read_update
+from interview_ext.storage.sqlite import SqliteStore
 from tests.collab.pages import Page
 
 ROUNDS, ROBOTS, STEPS = 3, 3, 60
@@ -124,6 +126,27 @@ async def test_what_was_saved_survives_a_kill_exactly_once(tmp_path: Path) -> No
         outputs |= set(again.outputs)
         for page in (*pages, fresh):
             await page.leave()
+    await check_snapshot(tmp_path / "s.sqlite")
+
+
+async def check_snapshot(path: Path) -> None:
+    """The servers have opened the document from one, and the last is what its log says."""
+    store = SqliteStore(path)
+    await store.start()
+    (room,) = await store.list_rooms("owner")
+    document = next(d for d in await store.list_documents(room.id) if d.kind == "notebook")
+    kept = await store.get_snapshot(document.id)
+    entries = await store.read(document.id)
+    await store.stop()
+    assert kept is not None
+    assert 0 < kept.seq <= entries[-1].seq
+    short: Doc[Any] = Doc()
+    whole: Doc[Any] = Doc()
+    short.apply_update(unpack(kept).update)
+    for entry in entries[: kept.seq]:
+        whole.apply_update(entry.update)
+    assert read_state(short.get_state()) == read_state(whole.get_state())
+    assert str(short.get("source", type=Text)) == str(whole.get("source", type=Text))
 
 
 def check_saved(server: Killed, robot: Robot, text: str) -> None:

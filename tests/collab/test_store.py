@@ -77,7 +77,7 @@ class TestQueue:
         await house.hear(lambda m: m["type"] == "store" and not m["ok"])
         for _ in range(20):
             await (await house.page(await house.person(Role.OBSERVER)).connect()).leave()
-        assert relay._waiting <= 2 * house.limits.max_waiting, "it reads on"
+        assert relay._inbox.bytes <= 2 * house.limits.max_waiting, "it reads on"
         house.log.down = False
         other = await house.page(await house.person(Role.INTERVIEWER)).connect()
         await other.until(lambda: other.text == "x" * 200)

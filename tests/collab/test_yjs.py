@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -68,19 +66,6 @@ class YjsPage:
 
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def node() -> str:
-    """Node with the packages of the lockfile."""
-    path = shutil.which("node")
-    if path is None or shutil.which("npm") is None:
-        pytest.skip("there is no Node")
-    if not (FOLDER / "node_modules" / "yjs").exists():
-        command = ["npm", "ci", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    return path
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.ports import Bus, Store
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.mongo import MongoStore
+from interview_ext.storage.redis_bus import RedisBus
 from interview_ext.storage.sqlite import SqliteStore
 
 
@@ -26,10 +27,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await backend.stop()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "redis"])
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
-    backends = {"memory": MemoryBus}
-    backend: Bus = backends[request.param]()
+    backend: Bus
+    if request.param == "memory":
+        backend = MemoryBus()
+    else:
+        backend = RedisBus(request.getfixturevalue("redis_server").url)
     await backend.start()
     yield backend
     await backend.stop()

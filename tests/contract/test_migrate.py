@@ -29,7 +29,7 @@ from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.migration import COLLECTIONS, Migration
 from interview_ext.storage.mongo import MongoStore
 from interview_ext.storage.sqlite import SqliteStore
-from tests.contract.test_store import AT, a_document, a_person, a_room, an_update
+from tests.contract.test_store import AT, a_branch, a_document, a_person, a_room, an_update
 from tests.services.mongodb import ReplicaSet
 
 ROOMS = 6
@@ -104,6 +104,10 @@ async def fill(store: Store, number: int) -> None:
     pasted = NewLogEntry(at=AT, client=7, seat=None, update=b"p" * 5_000_000, origin="paste")
     await store.append(notebook.id, [pasted, pasted])
     await store.append(notes.id, [an_update(1, None)])
+    branch = a_branch(room, notebook, candidate)
+    await store.claim_clients(branch.id, candidate.id, [8])
+    await store.append(branch.id, [an_update(at) for at in range(5)])
+    await store.add_branch(branch)
 
 
 async def all_of(store: SqliteStore | MongoStore) -> dict[str, Any]:

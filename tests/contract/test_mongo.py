@@ -15,7 +15,8 @@ from bson import ObjectId
 
 from interview_ext.errors import NotFound, StoreUnavailable
 from interview_ext.rooms.ids import digest, new_id, now
-from interview_ext.rooms.model import DataFile, NewLogEntry
+from interview_ext.rooms.model import DataFile, NewLogEntry, Snapshot
+from interview_ext.rooms.ports import LogMoved
 from interview_ext.rooms.timeline import Timeline, verify
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.mongo import MongoStore
@@ -74,6 +75,11 @@ async def test_a_repeated_call_is_stored_once(url: str) -> None:
         assert await one.append("doc", entries, batch="batch_1") == first
         assert await two.append("doc", entries, batch="batch_1") == first
         assert [e.update for e in await two.read("doc")] == [b"a", b"b", b"c"]
+        # Also if it was to follow an end that has been left behind since.
+        assert await one.append("doc", entries, batch="batch_1", after=0) == first
+        assert await two.append("doc", entries, batch="batch_1", after=0) == first
+        with pytest.raises(LogMoved):
+            await two.append("doc", entries, batch="batch_2", after=0)
         # In another document it is another call.
         assert [e.seq for e in await one.append("other", entries, batch="batch_1")] == [1, 2]
 
@@ -146,6 +152,67 @@ async def test_only_old_leftovers_of_rooms_never_made_are_dropped(url: str) -> N
         with pytest.raises(NotFound):
             await store.read_content(digest("room_old"))
         assert await store.read_content(digest(room.id)) == content
+
+
+async def test_of_snapshots_nothing_is_left_but_the_present_one(url: str) -> None:
+    async def owners(store: MongoStore) -> set[str]:
+        return set(await store._db["parts"].distinct("owner"))
+
+    data = bytes(9 * 1024 * 1024)
+    async with opened(url) as one, opened(url) as two:
+        room, document, _ = await made_room(one)
+        _, other, _ = await made_room(one)
+        await one.append(document.id, [an_entry()])
+        for store, seq in ((one, 2), (two, 3), (one, 1), (two, 3)):
+            await store.keep_snapshot(document.id, Snapshot(seq=seq, data=data))
+        assert len(await owners(one)) == 1
+        await asyncio.gather(
+            *(
+                (one, two)[seq % 2].keep_snapshot(other.id, Snapshot(seq=seq, data=b"%d" % seq))
+                for seq in range(20)
+            )
+        )
+        assert await one.get_snapshot(other.id) == Snapshot(seq=19, data=b"19")
+        assert len(await owners(one)) == 2
+        await one.delete_room(other.room_id)
+        (present,) = await owners(one)
+        # What is missing is said; a document opens from its log then (tests/collab).
+        await one._db["parts"].delete_one({"_id": {"$regex": "/1$"}})
+        with pytest.raises(StoreUnavailable, match="missing"):
+            await two.get_snapshot(document.id)
+        await one.keep_snapshot(document.id, Snapshot(seq=4, data=data))
+        # What a server that was killed has left, long ago and just now.
+        await one._parts.put("snapshot_old", data)
+        long_ago = datetime.now(UTC) - timedelta(days=3)
+        await one._db["parts"].update_many({}, {"$set": {"stored_at": long_ago}})
+        await one._parts.put("snapshot_new", data)
+        assert len(await owners(one) - {present}) == 3
+    async with opened(url) as store:
+        assert await store.get_snapshot(document.id) == Snapshot(seq=4, data=data)
+        assert "snapshot_new" in await owners(store)
+        assert "snapshot_old" not in await owners(store)
+        await store._parts.drop(["snapshot_new"])
+        await store.replace(document.id, await store.read(document.id))
+        assert await owners(store) == set()
+        await store.keep_snapshot(document.id, Snapshot(seq=5, data=data))
+        assert await owners(store) == set()
+        _, other, _ = await made_room(store)
+        await store.keep_snapshot(other.id, Snapshot(seq=1, data=data))
+        await store.delete_room(room.id)
+        assert len(await owners(store)) == 1
+        await store.delete_room(other.room_id)
+        assert await owners(store) == set()
+
+
+async def test_a_store_that_has_snapshots_is_of_a_version_that_knows_them(
+    mongodb: ReplicaSet,
+) -> None:
+    name = new_id("test")
+    with mongodb.client(mongodb.ports[0]) as client:
+        client[name]["schema"].insert_one({"_id": "schema", "version": 1})
+        async with opened(mongodb.url(name)):
+            row = client[name]["schema"].find_one({"_id": "schema"})
+    assert row == {"_id": "schema", "version": 2}
 
 
 async def _age(store: MongoStore, query: dict[str, Any], name: str) -> None:

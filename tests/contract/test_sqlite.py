@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from interview_ext.errors import StoreUnavailable
+from interview_ext.errors import NotFound, StoreUnavailable
 from interview_ext.rooms.ids import now
 from interview_ext.rooms.model import DataFile, NewLogEntry
+from interview_ext.rooms.ports import LogMoved
 from interview_ext.storage.sqlite import SqliteStore
 
 
@@ -92,3 +93,26 @@ async def test_stopping_finishes_what_was_accepted(tmp_path: Path) -> None:
     assert len(await asyncio.gather(*writes)) == 50
     with pytest.raises(StoreUnavailable):
         await store.append("doc", [entry])
+
+
+async def test_what_is_committed_together_stands_each_for_itself(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "s.sqlite")
+    await store.start()
+    entries = [NewLogEntry(at=now(), client=n, seat=None, update=b"x") for n in range(60)]
+    for others in ([], [store.erase_payload("room_none", 1)]):
+        before = await store.last_seq("one")
+        refused = asyncio.gather(
+            store.append("two", entries, after=7), *others, return_exceptions=True
+        )
+        one, _, again, _ = await asyncio.gather(
+            *(store.append(name, entries) for name in ("one", "two", "one", "three"))
+        )
+        assert [entry.seq for entry in one + again] == list(range(before + 1, before + 121))
+        assert [type(error) for error in await refused] == [LogMoved, NotFound][: 1 + len(others)]
+        for name, count in (("one", 120), ("two", 60), ("three", 60)):
+            log = await store.read(name)
+            assert [entry.seq for entry in log][-count:] == list(
+                range(len(log) - count + 1, len(log) + 1)
+            )
+            assert [entry.client for entry in log] == list(range(60)) * (len(log) // 60)
+    await store.stop()

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from interview_ext.errors import Conflict, NotFound
+from interview_ext.errors import BranchExists, Conflict, NotFound
 from interview_ext.rooms.ids import digest, new_id
 from interview_ext.rooms.model import (
+    Branch,
     DataFile,
     Document,
     Event,
@@ -28,7 +29,7 @@ from interview_ext.rooms.model import (
     Section,
     Trust,
 )
-from interview_ext.rooms.ports import Store
+from interview_ext.rooms.ports import LogMoved, Store
 from interview_ext.rooms.timeline import GENESIS, Timeline, verify
 from interview_ext.storage.memory_bus import MemoryBus
 
@@ -260,6 +261,38 @@ async def test_runs_are_replaced_by_id_in_order(store: Store) -> None:
     assert await store.get_run(runs[0].id) == done
 
 
+async def test_a_run_that_has_ended_stays_as_it_is(store: Store) -> None:
+    room, document, host = await made_room(store)
+    run = Run(
+        id=new_id("run"),
+        room_id=room.id,
+        document_id=document.id,
+        cell_id="c",
+        source_digest=digest("x"),
+        log_seq=1,
+        by=host.id,
+        accepted_at=AT,
+        state=RunState.RUNNING,
+    )
+    await store.save_run(run)
+    await store.save_run(run)
+    lost = replace(run, state=RunState.INTERRUPTED, ended_at=AT, death="the server was lost")
+    await store.save_run(lost)
+    await store.save_run(lost)
+    late = (replace(run, state=RunState.DONE, ended_at=AT), run)
+    for word in late:  # of a server that has lost the room and does not know it yet
+        with pytest.raises(Conflict):
+            await store.save_run(word)
+    assert await store.get_run(run.id) == lost
+    # Of two that end it at once, one is right.
+    another = replace(run, id=new_id("run"))
+    await store.save_run(another)
+    ends = [replace(another, state=RunState.DONE, ended_at=AT, log_seq=n) for n in range(8)]
+    told = await asyncio.gather(*map(store.save_run, ends), return_exceptions=True)
+    assert sum(error is None for error in told) == 1
+    assert all(error is None or isinstance(error, Conflict) for error in told)
+
+
 async def test_the_timeline_is_a_chain_that_survives_erasure(store: Store) -> None:
     room, _, host = await made_room(store)
     timeline = Timeline(store, MemoryBus())
@@ -322,6 +355,27 @@ async def test_the_log_numbers_without_holes_in_order(store: Store) -> None:
     assert await store.last_seq("doc_none") == 0
 
 
+async def test_entries_that_are_to_follow_an_end_do_or_are_not_stored(store: Store) -> None:
+    _, document, _ = await made_room(store)
+    (first,) = await store.append(document.id, [an_update(1)], after=0)
+    for wrong in (0, 2):
+        with pytest.raises(LogMoved):
+            await store.append(document.id, [an_update(2)], after=wrong, batch=new_id("batch"))
+    (second,) = await store.append(document.id, [an_update(3)], after=first.seq)
+    assert [e.client for e in await store.read(document.id)] == [1, 3]
+    assert (first.seq, second.seq) == (1, 2)
+
+
+async def test_of_many_that_are_to_follow_the_same_end_one_does(store: Store) -> None:
+    _, document, _ = await made_room(store)
+    done = await asyncio.gather(
+        *(store.append(document.id, [an_update(number)], after=0) for number in range(10)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, LogMoved) for one in done) == 9
+    assert await store.last_seq(document.id) == 1
+
+
 async def test_a_client_id_belongs_to_who_showed_it_first(store: Store) -> None:
     _, document, host = await made_room(store)
     big = 2**53 - 1
@@ -350,3 +404,62 @@ async def test_deleting_a_room_leaves_nothing_of_it(store: Store) -> None:
     assert await store.client_owners(document.id) == {}
     assert await store.list_events(room.id) == []
     assert await store.list_participants(room.id) == []
+
+
+def a_branch(room: Room, document: Document, participant: Participant) -> Branch:
+    return Branch(
+        id=new_id("branch"),
+        room_id=room.id,
+        document_id=document.id,
+        participant_id=participant.id,
+        path="interview.only-you.ipynb",
+        begun_at=AT,
+        salt="of the store",
+        secret_digest=digest("of the browser"),
+    )
+
+
+async def test_one_branch_for_each_participant_of_a_room(store: Store) -> None:
+    room, document, host = await made_room(store)
+    other_room, other_document, other_host = await made_room(store)
+    branch = a_branch(room, document, host)
+    other = a_branch(other_room, other_document, other_host)
+    await store.add_branch(branch)
+    await store.add_branch(other)
+    with pytest.raises(BranchExists):
+        await store.add_branch(a_branch(room, document, host))
+    assert await store.get_branch(branch.id) == branch
+    assert await store.list_branches(room.id) == [branch]
+    found = {b.id for b in await store.list_branches()}
+    assert {branch.id, other.id} <= found
+    assert await store.list_documents(room.id) == [document], "a branch is no document of the room"
+
+
+async def test_a_branch_goes_with_its_log_and_its_clients(store: Store) -> None:
+    room, document, host = await made_room(store)
+    branch = a_branch(room, document, host)
+    for document_id in (branch.id, document.id):
+        await store.claim_clients(document_id, host.id, [7])
+        await store.append(document_id, [an_update(1), an_update(2)])
+    await store.add_branch(branch)
+    await store.delete_branch(branch.id)
+    await store.delete_branch(branch.id)
+    assert await store.get_branch(branch.id) is None
+    assert await store.read(branch.id) == []
+    assert await store.client_owners(branch.id) == {}
+    assert len(await store.read(document.id)) == 2
+    assert await store.client_owners(document.id) == {7: host.id}
+    await store.add_branch(a_branch(room, document, host))
+
+
+async def test_branches_go_with_their_room_and_stay_over_a_restart(store: Store) -> None:
+    room, document, host = await made_room(store)
+    branch = a_branch(room, document, host)
+    await store.append(branch.id, [an_update(1)])
+    await store.add_branch(branch)
+    await store.stop()
+    await store.start()
+    assert len(await store.read(branch.id)) == 1, "no leftover of a room that was never made"
+    await store.delete_room(room.id)
+    assert await store.list_branches(room.id) == []
+    assert await store.read(branch.id) == []

@@ -18,7 +18,7 @@ from interview_ext.execution.service import Executions
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
 from interview_ext.rooms.model import Document, Role, Room, RoomState, Run
-from interview_ext.rooms.ports import Message, room_topic
+from interview_ext.rooms.ports import Leases, Message, room_topic
 from interview_ext.rooms.presence import Presence
 from interview_ext.rooms.service import Rooms, RoomSpec
 from interview_ext.rooms.timeline import Timeline
@@ -135,7 +135,10 @@ MakeBench = Callable[..., Awaitable[Bench]]
 
 
 async def make_bench(
-    folder: Path, launcher: KernelLauncher, profile: str = "python"
+    folder: Path,
+    launcher: KernelLauncher,
+    profile: str = "python",
+    leases: Leases | None = None,
 ) -> AsyncIterator[Bench]:
     store, bus = SqliteStore(folder / "s.sqlite"), MemoryBus()
     await store.start()
@@ -151,6 +154,7 @@ async def make_bench(
         store=store,
         bus=bus,
         timeline=timeline,
+        leases=leases,
     )
     await executions.start()
 

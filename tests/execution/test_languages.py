@@ -67,16 +67,17 @@ async def test_a_room_in_each_language(room: Bench) -> None:
     assert kernel.name == f"interview-{profile.name}"
     assert kernel.info["language_info"] == dict(profile.language_info)  # before it has started
 
-    assert (await room.run("plot"))["state"] == "done", room.outputs("plot")
-    assert language.plot_kind in {k for o in room.outputs("plot") for k in o.get("data", ())}
-    assert kernel.info["language_info"]["name"] == profile.language_info["name"]  # its own word
-
+    # Both wait for the kernel's start: the second is there before the first has failed.
     wrong, behind = await room.submit("error"), await room.submit("behind")
     assert (await room.ended(wrong))["state"] == "error"
     [error] = [o for o in room.outputs("error") if o["output_type"] == "error"]
     assert language.error_says in shown([error])
     assert error["traceback"]
     assert (await room.ended(behind))["state"] == "cleared"
+    assert kernel.info["language_info"]["name"] == profile.language_info["name"]  # its own word
+
+    assert (await room.run("plot"))["state"] == "done", room.outputs("plot")
+    assert language.plot_kind in {k for o in room.outputs("plot") for k in o.get("data", ())}
 
     endless = await room.submit("endless")
     await notebook.becomes("endless", lambda cell: "begun" in str(cell["outputs"]))

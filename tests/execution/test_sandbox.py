@@ -278,6 +278,7 @@ async def test_what_was_written_is_kept_when_an_unused_sandbox_ends(
     bench.notebook(a="open('made.txt', 'w').write('kept')")
     assert (await bench.run("a"))["state"] == "done"
     ended = await bench.message(lambda m: m["type"] == "sandbox" and m["state"] == "dead")
+    assert ended["death"].pop("at")
     assert ended["death"] == {"reason": "idle", "detail": "Nothing was run for 10 s."}
     (kept,) = await bench.store.list_kept_files(bench.room.id)
     assert kept.path == "made.txt"

@@ -59,7 +59,7 @@ class Side:
     folders:
         Where nothing may lie that belongs to no sandbox.
     also:
-        Other clients of a broker, which lets none have all its connections.
+        Other ways to the engine: a broker lets no client have all its connections.
     """
 
     sandboxes: Broker
@@ -112,7 +112,8 @@ async def broker_in_process(_: Path) -> AsyncIterator[Side]:
     """A broker, served here so that its tasks are counted."""
     server_id = f"test-{secrets.token_hex(6)}"
     async with site.through_the_broker(server_id, {"python": PYTHON}) as way:
-        yield Side(way.sandboxes, server_id)
+        assert way.engine is not None
+        yield Side(way.sandboxes, server_id, also=[way.engine])
 
 
 @asynccontextmanager
@@ -151,6 +152,9 @@ class Ear:
     def kernel_message(self, message: Incoming) -> None:
         kind = str(message.content.get("execution_state", message.msg_type))
         self.heard[message.parent_id, kind] += 1
+
+    def kernel_moved(self) -> None:
+        """There is one server."""
 
     def kernel_ended(self) -> None:
         """Rooms end here only when all is done."""

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from interview_ext.sandbox.deaths import Reason
-from interview_ext.sandbox.docker_settings import kernel_exec
+from interview_ext.sandbox.docker_settings import FULL_SHARE, kernel_exec
 from interview_ext.sandbox.profiles import GIB, MIB, PYTHON
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
 
@@ -37,6 +37,7 @@ async def test_inspect_shows_every_limit(inspected: dict[str, Any], nothing_left
     limits = {u["Name"]: (u["Soft"], u["Hard"]) for u in host["Ulimits"]}
     assert host["Memory"] == host["MemorySwap"] == GIB
     assert (host["CpuPeriod"], host["CpuQuota"]) == (100_000, 100_000)
+    assert host["CpuShares"] == FULL_SHARE
     assert host["PidsLimit"] == 256
     assert limits == {"nofile": (1024, 1024), "core": (0, 0), "fsize": (256 * MIB, 256 * MIB)}
     assert set(host["Tmpfs"]) == {"/work", "/tmp"}
@@ -170,7 +171,9 @@ async def test_what_is_not_its_own_is_refused_whatever_the_language(any_kernel: 
         client = docker.from_env()
         try:
             made = client.api.exec_create(container, **command)
-            return str(client.api.exec_start(made["Id"]).decode())
+            said = str(client.api.exec_start(made["Id"]).decode())
+            assert client.api.exec_inspect(made["Id"])["ExitCode"] == 0, said
+            return said
         finally:
             client.close()
 

@@ -18,6 +18,7 @@ from interview_ext.errors import EngineUnavailable, ImageMissing, NotFound
 from interview_ext.sandbox import images
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.docker_settings import BACKGROUND_SHARE, FULL_SHARE
 from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
@@ -53,6 +54,27 @@ async def test_a_warm_one_is_there_at_once(make_sandboxes: MakeSandboxes) -> Non
     sandbox = await sandboxes.claim("python", room="room-1")
     assert time.perf_counter() - started < 0.02
     assert sandbox.room == "room-1"
+
+
+async def test_one_that_is_made_for_later_gives_way_until_it_waits(
+    make_sandboxes: MakeSandboxes,
+) -> None:
+    shares: list[int] = []
+
+    class Watched(DockerEngine):
+        async def _note_share(self, container: str) -> None:
+            found = await self.inspect(container)
+            assert found is not None
+            shares.append(found["HostConfig"]["CpuShares"])
+
+        async def to_the_front(self, container: str) -> None:
+            await self._note_share(container)
+            await super().to_the_front(container)
+            await self._note_share(container)
+
+    sandboxes = await make_sandboxes(pool_size=1, engine=Watched())
+    await filled(sandboxes)
+    assert shares == [BACKGROUND_SHARE, FULL_SHARE]
 
 
 async def test_a_warm_one_that_died_is_not_handed_out(make_sandboxes: MakeSandboxes) -> None:

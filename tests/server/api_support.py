@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from pydantic import TypeAdapter
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection
 
 from interview_ext.api import messages, schemas
 from interview_ext.rooms.model import Role, Room, RoomState
@@ -101,7 +101,7 @@ class Asker:
         if self.person is not None:
             return Listener(await self.person.socket(API + path), _ROOM_MESSAGE)
         url = "ws" + self.server.origin.removeprefix("http") + self.server.base_url + API + path
-        socket = await websocket_connect(HTTPRequest(url, headers=LOGIN))
+        socket = await self.server.connect(HTTPRequest(url, headers=LOGIN))
         return Listener(socket, _HOST_MESSAGE if path == "/events" else _ROOM_MESSAGE)
 
 

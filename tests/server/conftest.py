@@ -19,8 +19,9 @@ import pytest_asyncio
 from jupyter_server.serverapp import ServerApp
 from tornado.httpclient import HTTPRequest
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection
 from traitlets.config import Config
 
 from interview_ext.api.services import Services
@@ -29,6 +30,7 @@ from interview_ext.house import House
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import DataFile, Role, Room
 from interview_ext.rooms.service import RoomSpec
+from tests.sockets import open_socket
 
 TOKEN = "the-servers-own-token-4d1f"
 OWNER = "owner"
@@ -106,7 +108,7 @@ class Server:
     base_url: str
     log: list[str] = field(default_factory=list)
     clients: list[httpx.AsyncClient] = field(default_factory=list)
-    sockets: list[WebSocketClientConnection] = field(default_factory=list)
+    sockets: list[tuple[WebSocketClientConnection, IOStream]] = field(default_factory=list)
 
     @property
     def services(self) -> Services:
@@ -134,8 +136,15 @@ class Server:
         """A WebSocket of a page of this server, or of another `origin`."""
         headers = {"Origin": origin or self.origin, "Cookie": cookie}
         address = "ws" + self.origin.removeprefix("http") + path
-        connection = await websocket_connect(HTTPRequest(address, headers=headers))
-        self.sockets.append(connection)
+        return await self.connect(HTTPRequest(address, headers=headers))
+
+    async def connect(self, request: HTTPRequest) -> WebSocketClientConnection:
+        """A WebSocket that is gone when the server is, whatever a test did with it."""
+        connection = await open_socket(request)
+        assert connection.protocol is not None
+        stream = connection.protocol.stream
+        assert stream is not None
+        self.sockets.append((connection, stream))
         return connection
 
     # -- rooms and people
@@ -269,8 +278,9 @@ async def serve(
     try:
         yield server
     finally:
-        for connection in server.sockets:
+        for connection, stream in server.sockets:
             connection.close()
+            stream.close()
         for client in server.clients:
             await client.aclose()
         http.stop()

@@ -12,7 +12,7 @@ from tornado.httpclient import HTTPClientError
 
 from interview_ext.api import sockets
 from interview_ext.rooms.model import Role, Room, RoomState, Run
-from interview_ext.rooms.ports import room_topic
+from interview_ext.rooms.ports import room_topic, tell_people
 from interview_ext.rooms.presence import GRACE_S
 from tests.server.api_support import Asker, Listener, host_outside, put_into, server_without_engine
 from tests.server.conftest import OWNER, Person, Server
@@ -125,7 +125,7 @@ async def test_what_says_read_again_is_said_once_for_many(server: Server) -> Non
     heard = await listener(server, room, await server.candidate(room))
     for _ in range(200):
         server.services.bus.publish(room_topic(room.id), {"type": "room"})
-        server.services.bus.publish(room_topic(room.id), {"type": "people"})
+        tell_people(server.services.bus, room.id)
     shown = kinds(await heard.settled())
     assert 1 <= shown.count("room") <= 3
     assert 1 <= shown.count("participants") <= 3

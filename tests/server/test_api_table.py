@@ -10,6 +10,7 @@ from tornado.httpclient import HTTPClientError
 from tornado.web import RequestHandler
 
 from interview_ext.api.base import Asked, UnknownHandler
+from interview_ext.api.operations import OPERATIONS, Where
 from interview_ext.api.schemas import ErrorBody
 from interview_ext.rooms.model import RoomState
 from tests.server.api_support import (
@@ -102,7 +103,18 @@ FILES: dict[str, Any] = {
     "candidate": frozenset({S.LIVE, S.PAUSED, S.ENDED}),
     "waiting": NEVER,
 }
-NOBODY = {"invite": "invite_none", "participant": "person_none", "run": "run_none"}
+BRANCH: dict[str, Any] = {
+    "host": frozenset({S.LIVE}),
+    "observer": NEVER,
+    "candidate": frozenset({S.LIVE}),
+    "waiting": NEVER,
+}
+NOBODY = {
+    "invite": "invite_none",
+    "participant": "person_none",
+    "run": "run_none",
+    "branch": "branch_none",
+}
 NEW_RUN = {"document": "doc_none", "cell_id": "c", "source_sha256": "0" * 64}
 
 ROWS: dict[tuple[str, str], Row] = {
@@ -116,6 +128,8 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/participants"): Row(**SEE_ROOM),
     ("POST", "/rooms/{room}/participants/{participant}/admit"): manage(ids=NOBODY),
     ("DELETE", "/rooms/{room}/participants/{participant}"): manage(ids=NOBODY),
+    ("POST", "/rooms/{room}/participants/{participant}/erasure"): manage(ids=NOBODY),
+    ("POST", "/rooms/{room}/hold"): manage(body={"held": False}),
     ("POST", "/rooms/{room}/chat"): Row(
         host=UNTIL_END,
         observer=UNTIL_END,
@@ -144,11 +158,25 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/rooms/{room}/documents/{document}/copy"): Row(
         host=ALWAYS, observer=NEVER, candidate=frozenset({S.ENDED}), waiting=NEVER
     ),
+    ("POST", "/rooms/{room}/documents/{document}/origins"): Row(
+        host=UNTIL_END,
+        observer=NEVER,
+        candidate=frozenset({S.LIVE}),
+        waiting=NEVER,
+        body={"origins": [{"client": 1, "start": 0, "end": 1, "origin": "typed"}]},
+    ),
     ("GET", "/rooms/{room}/documents/{document}/at"): Row(**REPLAY),
     ("GET", "/rooms/{room}/documents/{document}/changes"): Row(**REPLAY),
     ("GET", "/rooms/{room}/documents/{document}/replay"): Row(**REPLAY),
     ("GET", "/rooms/{room}/events"): Row(**SEE_ROOM),
 }
+INSIDE_ROWS: dict[tuple[str, str], Row] = {
+    ("GET", "/rooms/{room}/branches"): Row(**READ_DOCUMENTS),
+    ("POST", "/rooms/{room}/branches"): Row(**BRANCH, body={"document": "doc_none"}),
+    ("DELETE", "/rooms/{room}/branches/{branch}"): Row(**READ_DOCUMENTS, ids=NOBODY),
+    ("POST", "/rooms/{room}/branches/{branch}/merge"): Row(**BRANCH, ids=NOBODY),
+}
+"""Of what there is in doors only."""
 OUTSIDE_ONLY = {
     ("POST", "/rooms/{room}/enter"),
     ("GET", "/templates"),
@@ -181,6 +209,14 @@ async def test_every_endpoint_has_a_row(server: Server) -> None:
     assert endpoints(server) == ROWS.keys() | OUTSIDE_ONLY | WITHOUT_ROOM | CHANGES_ALL
 
 
+async def test_every_endpoint_of_doors_alone_has_a_row(server: Server) -> None:
+    inside = {(o.method, o.path) for o in OPERATIONS if o.where == {Where.DOOR}}
+    assert inside == INSIDE_ROWS.keys()
+    for _, path in inside:
+        answer = await host_outside(server).ask("GET", path.format(room="room_none", **NOBODY))
+        assert answer.status_code == 404
+
+
 async def ask(who: Asker, method: str, path: str, room_id: str, row: Row, document: str) -> str:
     """Ask, and return the refusal's code, or nothing if the request was let through."""
     filled = path.format(room=room_id, document=document, **row.ids)
@@ -211,8 +247,9 @@ async def test_each_role_may_what_the_table_says(server: Server, state: S) -> No
     people = await everybody(server, room)
     (document, _), *_ = await server.services.rooms.documents(await server.host_actor(room))
     wrong = []
-    for (method, path), row in ROWS.items():
-        for who in people:
+    for (method, path), row in (ROWS | INSIDE_ROWS).items():
+        inside = (method, path) in INSIDE_ROWS
+        for who in people[1:] if inside else people:
             await put_into(server, room, state)
             refusal = await ask(who, method, path, room.id, row, document.id)
             if bool(refusal) is row.allows(who.name, state):
@@ -254,7 +291,7 @@ async def test_a_door_knows_one_room(server: Server) -> None:
     for name in ("host", "candidate"):
         person = await (server.host if name == "host" else server.candidate)(room)
         who = Asker(name=name, server=server, person=person)
-        for (method, path), row in ROWS.items():
+        for (method, path), row in (ROWS | INSIDE_ROWS).items():
             if path.endswith("/events"):
                 continue
             filled = path.format(room=other.id, document="doc", path="x", **NOBODY)

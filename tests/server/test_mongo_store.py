@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.server.conftest import Server
 
-SECRET = "s3cret"
-
 
 @pytest.fixture(autouse=True)
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,15 +81,3 @@ async def test_a_database_that_goes_and_comes_is_said_and_waited_for(
         await asyncio.to_thread(member.start)
         await asyncio.to_thread(database.primary)
         assert await titles(server) == ["Before"]
-
-
-async def test_a_database_that_is_not_there_at_the_start_is_said_without_the_password(
-    tmp_path: Path,
-) -> None:
-    url = f"mongodb://me:{SECRET}@127.0.0.1:9/interviews?timeoutMS=300"
-    async with serve(tmp_path, store_url=url) as server:
-        answer = await host_outside(server).ask("GET", "/rooms")
-        assert answer.status_code == 503
-        assert "MongoDB at mongodb://127.0.0.1:9/interviews" in answer.json()["error"]["message"]
-        assert SECRET not in answer.text
-        assert not [line for line in server.log if SECRET in line]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .conftest import Demo
 from .steps import (
@@ -14,6 +14,28 @@ from .steps import (
     prompt,
     replace_source,
 )
+
+
+def test_a_language_is_offered_once_its_templates_are_there(
+    demo: Demo, new_page: Callable[..., Page]
+) -> None:
+    """Chosen before, it would leave the form with no notebook to begin with."""
+    dashboard = open_dashboard(new_page(), demo)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    dashboard.route("**/interview/api/templates*", hold)
+    with dashboard.expect_response("**/interview/api/profiles*"):
+        dashboard.get_by_role("button", name="New interview…").click()
+    language = dashboard.get_by_role("combobox", name="Language")
+    create = dashboard.get_by_role("button", name="Create interview")
+    expect(create).to_be_visible()
+    expect(language).to_have_count(0)
+    held[0].continue_()
+    language.select_option(label="SQL (interview sandbox)")
+    expect(create).to_be_enabled()
 
 
 def test_an_interview_in_sql(demo: Demo, new_page: Callable[..., Page]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,12 +188,16 @@ def test_an_own_notebook_is_shared_by_stock_collaboration(
 
 
 def wait_until_saved(page: Page, lab: Lab) -> dict[str, Any]:
-    """Wait until the file has the output of its first cell; return the cell."""
+    """Wait until the file has the output of its first cell; return the cell.
+
+    Jupyter writes the file in place: whoever reads it meanwhile finds it empty or cut short.
+    """
     for _ in range(PATIENCE_MS // 100):
-        cell = json.loads(lab.notebook.read_text())["cells"][0]
-        if cell["outputs"]:
-            assert "".join(cell["outputs"][0]["text"]) == "product 42\n"
-            return {**cell, "source": "".join(cell["source"])}
+        with suppress(json.JSONDecodeError):
+            cell = json.loads(lab.notebook.read_text())["cells"][0]
+            if cell["outputs"]:
+                assert "".join(cell["outputs"][0]["text"]) == "product 42\n"
+                return {**cell, "source": "".join(cell["source"])}
         page.wait_for_timeout(100)
     raise AssertionError("the notebook was not saved")
 

@@ -47,7 +47,11 @@ def test_an_operation_in_a_room_takes_an_action_and_no_other_does() -> None:
 def test_a_door_offers_only_what_is_meant_for_it() -> None:
     in_door = {kwargs["resource"] for _, _, kwargs in routes(Where.DOOR)}
     assert not in_door & {"/templates", "/profiles", "/events", "/rooms/{room}/enter"}
-    assert in_door < {kwargs["resource"] for _, _, kwargs in routes("server")}
+    alone = {operation.path for operation in OPERATIONS if operation.where == {Where.DOOR}}
+    outside = {kwargs["resource"] for _, _, kwargs in routes("server")}
+    assert in_door - alone < outside
+    assert alone == {path for path in in_door if "/branches" in path}, "one's own, in one's browser"
+    assert not alone & outside
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,19 @@ from urllib.parse import urlsplit
 import httpx
 from pycrdt import Array, Map, Text
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection
 
 from interview_ext.collab.wire.framing import write_step_1
 from interview_ext.collab.wire.update import Span
 from tests.collab.pages import Page
+from tests.sockets import hang_up, open_socket
 from tests.whole.server import Server
 
 WAIT_S = 20.0
 PROTOCOL_ERRORS = (OSError, HTTPClientError, httpx.TransportError, TimeoutError)
 COME_BACK_S = 0.2
+MAX_MESSAGE = 256 * 1024 * 1024
+"""Bytes; browsers have no bound of their own."""
 
 
 class Person:
@@ -97,7 +100,7 @@ class Person:
 
     async def socket(self, path: str) -> WebSocketClientConnection:
         address = "ws" + self.door.removeprefix("http") + path
-        return await websocket_connect(HTTPRequest(address, headers=self.headers))
+        return await open_socket(HTTPRequest(address, headers=self.headers))
 
 
 class Tab(Page):
@@ -165,7 +168,7 @@ class Tab(Page):
             while (message := await events.read_message()) is not None:
                 await self._hear(json.loads(message))
         finally:
-            events.close()
+            hang_up(events)
             await self.leave()
 
     async def connect(self, *, origin: str | None = None, sync: bool = True) -> Tab:
@@ -173,7 +176,9 @@ class Tab(Page):
         self.closed.clear()
         self.synced.clear()
         headers = self.person.headers | {"Host": urlsplit(self.person.door).netloc}
-        self.socket = await websocket_connect(HTTPRequest(self.url, headers=headers))
+        self.socket = await open_socket(
+            HTTPRequest(self.url, headers=headers), max_message_size=MAX_MESSAGE
+        )
         self._reader = asyncio.create_task(self._read(self.socket))
         self.show({"cursors": []})
         self.send(write_step_1(self.doc.get_state()))

@@ -18,11 +18,12 @@ from typing import Any, Protocol
 import docker
 import docker.errors
 import httpx
+import pytest
 
 from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 30
 
 
@@ -116,6 +117,14 @@ class Server:
         except httpx.TransportError:
             return False
         return answer.status_code == 200
+
+    def fail_to_start(self) -> int:
+        """Start the process, which does not come up; return its exit status."""
+        with pytest.raises(AssertionError):
+            self.start()
+        process, self._process = self._process, None
+        assert process is not None
+        return process.wait(STOP_TIMEOUT_S)
 
     def wait_killed(self) -> None:
         """Return when the process that was sent SIGKILL is gone."""

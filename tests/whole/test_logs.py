@@ -12,6 +12,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from tests.sockets import hang_up
 from tests.whole.conftest import MakeServer
 from tests.whole.people import Person, Tab
 from tests.whole.server import Server
@@ -102,7 +103,7 @@ async def test_no_secret_stands_in_the_log_of_a_whole_run(make_server: MakeServe
     page = await host.client.get(f"{server.url}lab", params={"token": server.token})
     assert page.status_code in (200, 302)
     address = f"ws{server.url.removeprefix('http')}interview/api/events?token={server.token}"
-    (await websocket_connect(address)).close()
+    hang_up(await websocket_connect(address))
 
     revoked = await server.invite(room)
     invites = (await server.ask("GET", f"/rooms/{room}/invites"))["invites"]

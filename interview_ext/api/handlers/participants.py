@@ -28,13 +28,25 @@ class ParticipantHandler(ApiHandler):
         self.answer()
 
 
+class ErasureHandler(ApiHandler):
+    """``/rooms/{room}/participants/{participant}/erasure``"""
+
+    async def post(self, room: str, participant: str) -> None:  # noqa: ARG002
+        await self.services.erasure.erase(self.actor, participant)
+        for person in await views.participants(self.services, self.actor):
+            if person.id == participant:
+                self.answer(person)
+                return
+        raise NotFound("There is no such participant in this interview.")
+
+
 class AdmitHandler(ApiHandler):
     """``/rooms/{room}/participants/{participant}/admit``"""
 
     async def post(self, room: str, participant: str) -> None:  # noqa: ARG002
         await self.services.admission.admit(self.actor, participant)
-        for person in await self.services.admission.people(self.actor):
-            if person.participant.id == participant:
-                self.answer(views.participant(person, self.actor))
+        for person in await views.participants(self.services, self.actor):
+            if person.id == participant:
+                self.answer(person)
                 return
         raise NotFound("There is no such participant in this interview.")

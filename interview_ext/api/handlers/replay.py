@@ -23,12 +23,15 @@ class Past:
         Position in the log of the first state they may see.
     seats:
         By seat, the participant.
+    reports:
+        How edits came about, as pages say.
     """
 
     document: Document
     history: History
     begin: int
     seats: dict[str, str]
+    reports: Any
 
     @property
     def notebook(self) -> bool:
@@ -61,12 +64,15 @@ class ReplayBase(ApiHandler):
         """Return a document's past; `NotFound` if there is none for the actor."""
         document, since = await self.services.rooms.replayable(self.actor, document_id)
         history = self.services.documents.history(document)
-        seats = await self.services.store.list_seats(document.room_id)
+        found = await self.services.store.list_seats(document.room_id)
+        seats = {seat.id: seat.participant_id for seat in found}
+        origins = await self.services.store.list_origins(document.id)
         return Past(
             document=document,
             history=history,
             begin=0 if since is None else await history.seq_at(since),
-            seats={seat.id: seat.participant_id for seat in seats},
+            seats=seats,
+            reports=self.services.documents.reports(origins, seats),
         )
 
 
@@ -89,7 +95,9 @@ class ChangesHandler(ReplayBase):
         found: list[Any] = []
         after = max(given["after"], past.begin)
         async with aclosing(
-            past.history.changes(after=after, to=given["to"], notebook=past.notebook)
+            past.history.changes(
+                after=after, to=given["to"], notebook=past.notebook, reports=past.reports
+            )
         ) as pages:
             async for page in pages:
                 found += page
@@ -113,7 +121,9 @@ class ReplayHandler(ReplayBase):
         self.set_header("Cache-Control", "no-store")
         self.write(first.model_dump_json() + "\n")
         async with aclosing(
-            past.history.changes(after=past.begin, to=None, notebook=past.notebook)
+            past.history.changes(
+                after=past.begin, to=None, notebook=past.notebook, reports=past.reports
+            )
         ) as pages:
             async for page in pages:
                 for change in page:

@@ -89,6 +89,14 @@ class StateHandler(ApiHandler):
         self.answer(await views.room(self.services, self.actor))
 
 
+class HoldHandler(ApiHandler):
+    """``/rooms/{room}/hold``"""
+
+    async def post(self, room: str) -> None:  # noqa: ARG002
+        await self.services.erasure.hold(self.actor, held=self.body(schemas.Hold).held)
+        self.answer(await views.room(self.services, self.actor))
+
+
 class PreparationHandler(ApiHandler):
     """``/rooms/{room}/preparation``"""
 

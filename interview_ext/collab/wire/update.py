@@ -32,6 +32,7 @@ MAX_VALUES = 500_000
 """Values in one struct; a figure with 100,000 points that is pasted with its cell has 200,000."""
 
 EMPTY_UPDATE = b"\x00\x00"
+_NO_DELETES = b"\x00"
 
 _GC, _DELETED, _JSON, _BINARY, _STRING = 0, 1, 2, 3, 4
 _EMBED, _FORMAT, _TYPE, _ANY, _SKIP = 5, 6, 7, 8, 10
@@ -67,6 +68,15 @@ class Place(NamedTuple):
     inside: tuple[int, int] | None
 
 
+class Letters(NamedTuple):
+    """Text that its client has written behind its own last struct; `right` is what follows it."""
+
+    client: int
+    clock: int
+    length: int
+    right: tuple[int, int] | None
+
+
 class UpdateHead(NamedTuple):
     """What an update does, without its content.
 
@@ -81,12 +91,15 @@ class UpdateHead(NamedTuple):
         neighbours and parents, what it brings itself included.
     places:
         Of what it brings, letters after letters excepted.
+    letters:
+        What it brings, if it is nothing but that: nearly every keystroke.
     """
 
     inserts: tuple[Span, ...]
     deletes: tuple[Span, ...]
     needs: dict[int, int]
     places: tuple[Place, ...]
+    letters: Letters | None = None
 
 
 def read_update(update: bytes) -> UpdateHead:
@@ -98,6 +111,9 @@ def read_update(update: bytes) -> UpdateHead:
         It is no update in the format of Yjs 13, or beyond the bounds.
     """
     try:
+        letters = _read_letters(update)
+        if letters is not None:
+            return letters
         needs: dict[int, int] = {}
         places: list[Place] = []
         inserts, at = _read_inserts(update, needs, places)
@@ -162,6 +178,36 @@ def read_deletes(data: bytes, at: int) -> tuple[tuple[Span, ...], int]:
                 raise WireError("A deletion is out of bounds.")
             spans.append(Span(client, clock, length))
     return tuple(spans), at
+
+
+_LETTERS = frozenset({_HAS_ORIGIN | _STRING, _HAS_ORIGIN | _HAS_RIGHT_ORIGIN | _STRING})
+
+
+def _read_letters(data: bytes) -> UpdateHead | None:
+    """Read an update that is `Letters`; None if it is more or something else."""
+    if data[0] != 1 or data[1] != 1:
+        return None
+    client, at = read_uint(data, 2)
+    me = data[2:at]
+    clock, at = read_uint(data, at)
+    info = data[at]
+    at += 1
+    if info not in _LETTERS or not data.startswith(me, at):
+        return None
+    origin, at = read_uint(data, at + len(me))
+    if origin != clock - 1:
+        return None
+    needs = {client: clock}
+    right = None
+    if info & _HAS_RIGHT_ORIGIN:
+        right, at = _read_need(data, at, needs)
+    text, at = read_text(data, at)
+    length = _utf16_length(text)
+    if not length or clock + length > MAX_CLOCK or data[at:] != _NO_DELETES:
+        return None
+    return UpdateHead(
+        (Span(client, clock, length),), (), needs, (), Letters(client, clock, length, right)
+    )
 
 
 def _read_inserts(

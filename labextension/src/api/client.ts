@@ -4,7 +4,10 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError } from './errors';
 import { EventStream } from './events';
+import { abortedAfter, Requests } from './requests';
 import type {
+  Branch,
+  BranchChanges,
   HostMessage,
   Invite,
   InviteRole,
@@ -13,6 +16,7 @@ import type {
   NewRun,
   Person,
   Profile,
+  ReportedOrigin,
   Room,
   RoomMessage,
   RoomState,
@@ -21,6 +25,9 @@ import type {
   Template,
   TimelineEvent
 } from './types';
+
+/** Milliseconds until a request without an answer counts as failed; no honest one takes so long. */
+const REQUEST_MS = 60_000;
 
 /** How a request of `Client` differs from a plain GET. */
 interface Request {
@@ -31,12 +38,14 @@ interface Request {
 
 /** The API under one prefix: the host's server, or the door of one room. */
 export class Client {
+  /** What is under way. */
+  readonly requests: Requests;
+
   /** @param prefix - Address of the API, or its path on the page's server. */
-  constructor(
-    prefix: string,
-    private readonly _settings: ServerConnection.ISettings
-  ) {
-    this._url = new URL(prefix, _settings.baseUrl).href;
+  constructor(prefix: string, settings: ServerConnection.ISettings) {
+    this.requests = new Requests(new URL('api/me', settings.baseUrl).href);
+    this._settings = { ...settings, fetch: this.requests.fetch };
+    this._url = new URL(prefix, settings.baseUrl).href;
     this._wsUrl = this._url.replace(/^http/, 'ws');
   }
 
@@ -128,8 +137,38 @@ export class Client {
     });
   }
 
+  async erase(id: string, participantId: string): Promise<void> {
+    await this._send(`rooms/${id}/participants/${participantId}/erasure`, {
+      method: 'POST'
+    });
+  }
+
+  hold(id: string, held: boolean): Promise<Room> {
+    return this._send(`rooms/${id}/hold`, { method: 'POST', body: { held } });
+  }
+
   async chat(id: string, text: string): Promise<void> {
     await this._send(`rooms/${id}/chat`, { method: 'POST', body: { text } });
+  }
+
+  /** This person's own branch, if there is one. */
+  async branches(id: string): Promise<Branch[]> {
+    return (await this._send<{ branches: Branch[] }>(`rooms/${id}/branches`)).branches;
+  }
+
+  beginBranch(id: string, documentId: string): Promise<Branch> {
+    return this._send(`rooms/${id}/branches`, {
+      method: 'POST',
+      body: { document: documentId }
+    });
+  }
+
+  mergeBranch(id: string, branchId: string): Promise<BranchChanges> {
+    return this._send(`rooms/${id}/branches/${branchId}/merge`, { method: 'POST' });
+  }
+
+  discardBranch(id: string, branchId: string): Promise<void> {
+    return this._send(`rooms/${id}/branches/${branchId}`, { method: 'DELETE' });
   }
 
   submitRun(id: string, run: NewRun): Promise<Run> {
@@ -178,6 +217,17 @@ export class Client {
     ).events;
   }
 
+  async reportOrigins(
+    id: string,
+    documentId: string,
+    origins: ReportedOrigin[]
+  ): Promise<void> {
+    await this._send(`rooms/${id}/documents/${documentId}/origins`, {
+      method: 'POST',
+      body: { origins }
+    });
+  }
+
   /** Address of a notebook's own copy, as a download. */
   copyUrl(id: string, documentId: string): string {
     return `${this._url}/rooms/${id}/documents/${documentId}/copy`;
@@ -195,12 +245,20 @@ export class Client {
     const { token, appendToken, WebSocket } = this._settings;
     const query =
       appendToken && token !== '' ? `?token=${encodeURIComponent(token)}` : '';
-    return new EventStream<T>(() => new WebSocket(`${this._wsUrl}/${path}${query}`));
+    return new EventStream<T>(
+      () => new WebSocket(`${this._wsUrl}/${path}${query}`),
+      () => {
+        this.requests.giveUp();
+      },
+      () => {
+        this.requests.back();
+      }
+    );
   }
 
   private async _send<T>(path: string, request: Request = {}): Promise<T> {
     const { method = 'GET', body, headers } = request;
-    const init: RequestInit = { method };
+    const init: RequestInit = { method, signal: abortedAfter(REQUEST_MS) };
     if (body) {
       init.body = JSON.stringify(body);
     }
@@ -223,6 +281,7 @@ export class Client {
     return (await readJson(response)) as T;
   }
 
+  private readonly _settings: ServerConnection.ISettings;
   private readonly _url: string;
   private readonly _wsUrl: string;
 }

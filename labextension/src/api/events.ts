@@ -4,10 +4,12 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-/** Milliseconds between two pings; a proxy closes what is silent for a minute. */
-const PING_MS = 15_000;
-/** Milliseconds without any message after which a connection counts as dead. */
-const SILENCE_MS = 2.5 * PING_MS;
+/** Milliseconds of silence after which the page pings: nobody should type for long into nothing. */
+export const PING_MS = 3_000;
+/** Milliseconds until the answer; then the connection counts as dead. */
+export const ANSWER_MS = 5_000;
+/** Milliseconds that a new socket may take to open, also while the whole page is loading. */
+export const OPENING_MS = 10_000;
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 8_000;
 
@@ -16,10 +18,20 @@ const LAST_DELAY_MS = 8_000;
  *
  * It reconnects by itself with growing pauses until it is disposed, and at once when the
  * browser says that it is online again.
+ *
+ * A network that swallows everything closes nothing, so silence counts as a loss, too.
  */
 export class EventStream<T extends { type: string }> implements IDisposable {
-  /** @param connect - Opens a new socket. */
-  constructor(private readonly _connect: () => WebSocket) {
+  /**
+   * @param connect - Opens a new socket.
+   * @param silent - Called when a connection is given up that nobody has closed.
+   * @param back - Called when there is a connection after such a one, before its messages.
+   */
+  constructor(
+    private readonly _connect: () => WebSocket,
+    private readonly _silent: () => void = () => undefined,
+    private readonly _back: () => void = () => undefined
+  ) {
     this._onOnline = (): void => {
       if (!this._connected) {
         this._delay = FIRST_DELAY_MS;
@@ -61,16 +73,19 @@ export class EventStream<T extends { type: string }> implements IDisposable {
     this._drop();
     const socket = this._connect();
     this._socket = socket;
+    // By itself the browser would wait for minutes.
+    this._giveUpAfter(OPENING_MS, socket);
     socket.onopen = (): void => {
       this._delay = FIRST_DELAY_MS;
-      this._heard = Date.now();
-      this._pinger = window.setInterval(() => {
-        this._ping(socket);
-      }, PING_MS);
+      this._pingLater(socket);
+      if (this._wasSilent) {
+        this._wasSilent = false;
+        this._back();
+      }
       this._setConnected(true);
     };
     socket.onmessage = (event: MessageEvent): void => {
-      this._heard = Date.now();
+      this._pingLater(socket);
       const message: unknown = JSON.parse(String(event.data));
       this._message.emit(message as T);
     };
@@ -84,17 +99,26 @@ export class EventStream<T extends { type: string }> implements IDisposable {
     };
   }
 
-  private _ping(socket: WebSocket): void {
-    if (Date.now() - this._heard > SILENCE_MS) {
-      socket.onclose?.(new CloseEvent('close'));
-    } else {
+  private _pingLater(socket: WebSocket): void {
+    window.clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => {
       socket.send(JSON.stringify({ type: 'ping' }));
-    }
+      this._giveUpAfter(ANSWER_MS, socket);
+    }, PING_MS);
+  }
+
+  private _giveUpAfter(ms: number, socket: WebSocket): void {
+    window.clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => {
+      this._wasSilent = true;
+      this._silent();
+      socket.onclose?.(new CloseEvent('close'));
+    }, ms);
   }
 
   private _drop(): void {
     window.clearTimeout(this._retry);
-    window.clearInterval(this._pinger);
+    window.clearTimeout(this._timer);
     const socket = this._socket;
     this._socket = null;
     if (socket) {
@@ -115,9 +139,9 @@ export class EventStream<T extends { type: string }> implements IDisposable {
   private readonly _connectedChanged = new Signal<this, boolean>(this);
   private _socket: WebSocket | null = null;
   private _connected = false;
+  private _wasSilent = false;
   private _isDisposed = false;
   private _delay = FIRST_DELAY_MS;
-  private _heard = 0;
   private _retry = 0;
-  private _pinger = 0;
+  private _timer = 0;
 }

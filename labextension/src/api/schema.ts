@@ -92,6 +92,58 @@ export interface paths {
         patch: operations["changeRoom"];
         trace?: never;
     };
+    "/rooms/{room}/branches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own branch, if there is one */
+        get: operations["listBranches"];
+        put?: never;
+        /** Fork a notebook, to think on it alone; cells do not run there */
+        post: operations["beginBranch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/branches/{branch}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Throw one's branch away, with the key to what is stored of it */
+        delete: operations["discardBranch"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/branches/{branch}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring what one wrote on the branch into the notebook */
+        post: operations["mergeBranch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/chat": {
         parameters: {
             query?: never;
@@ -154,6 +206,23 @@ export interface paths {
         get: operations["copyDocument"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/documents/{document}/origins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** How one's own edits came about, as the page says */
+        post: operations["reportOrigins"];
         delete?: never;
         options?: never;
         head?: never;
@@ -315,6 +384,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set or lift a legal hold: while it stands, nothing of the room can be erased */
+        post: operations["holdRoom"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/invites": {
         parameters: {
             query?: never;
@@ -395,6 +481,23 @@ export interface paths {
         put?: never;
         /** Let somebody in who waits */
         post: operations["admitParticipant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rooms/{room}/participants/{participant}/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Erase a person from an interview that is over: text, outputs, files, name */
+        post: operations["eraseParticipant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -546,7 +649,7 @@ export interface components {
          * @description What somebody in a room may ask the server to do.
          * @enum {string}
          */
-        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "run" | "kernel:ask" | "kernel:watch" | "files:read" | "timeline:read" | "replay" | "copy:keep";
+        Action: "room:read" | "room:manage" | "events" | "chat" | "document:read" | "document:write" | "branch" | "run" | "kernel:ask" | "kernel:watch" | "files:read" | "timeline:read" | "replay" | "copy:keep";
         /**
          * AddedStep
          * @description A new cell, and its place among all.
@@ -561,6 +664,38 @@ export interface components {
              */
             kind: "added";
             position: number;
+        };
+        /**
+         * Branch
+         * @description The asking person's own branch. Others are told only that there is one.
+         */
+        Branch: {
+            /** Format: date-time */
+            begun_at: string;
+            /** @description Null if it is not readable. */
+            changes: components["schemas"]["BranchChanges"] | null;
+            document: string;
+            id: string;
+            /** @description Its name in this person's door. */
+            path: string;
+            /** @description False: it was begun in another browser, which has its key. */
+            readable: boolean;
+        };
+        /**
+         * BranchChanges
+         * @description How many cells a branch has added, removed, and written in.
+         */
+        BranchChanges: {
+            added: number;
+            changed: number;
+            removed: number;
+        };
+        /**
+         * BranchList
+         * @description The asking person's branch, if there is one.
+         */
+        BranchList: {
+            branches: components["schemas"]["Branch"][];
         };
         /**
          * Change
@@ -598,6 +733,8 @@ export interface components {
          * @description A shared document that the asking person may read.
          */
         Document: {
+            /** @description Of the asking person's own branch: the document it was forked from. */
+            branch_of: string | null;
             id: string;
             /** @enum {string} */
             kind: "notebook" | "file";
@@ -780,6 +917,13 @@ export interface components {
              */
             type: "hello";
         };
+        /**
+         * Hold
+         * @description Whether the room has to be kept as it is.
+         */
+        Hold: {
+            held: boolean;
+        };
         HostSocketMessage: components["schemas"]["WaitingMessage"] | components["schemas"]["RoomsMessage"] | components["schemas"]["Pong"];
         /**
          * InputDoneMessage
@@ -937,6 +1081,13 @@ export interface components {
             seconds: number;
         };
         /**
+         * NewBranch
+         * @description Which notebook to fork.
+         */
+        NewBranch: {
+            document: string;
+        };
+        /**
          * NewChat
          * @description A line of chat.
          */
@@ -1037,6 +1188,13 @@ export interface components {
             kind: "order";
         };
         /**
+         * OriginReport
+         * @description What a page says about its own edits; about others' it has no effect.
+         */
+        OriginReport: {
+            origins: components["schemas"]["ReportedOrigin"][];
+        };
+        /**
          * OutputsStep
          * @description All outputs that a cell has now, as nbformat has them.
          */
@@ -1058,6 +1216,10 @@ export interface components {
         Participant: {
             /** @description CSS colour of their cursor and avatar. */
             colour: string;
+            /** @description Whether their text and name were erased. */
+            erased: boolean;
+            /** @description Whether they are thinking on a private branch. What stands there nobody else is told. */
+            focusing: boolean;
             id: string;
             name: string;
             /** @description Whether a page of theirs is open. */
@@ -1164,6 +1326,22 @@ export interface components {
          */
         ReplayLine: components["schemas"]["DocumentState"] | components["schemas"]["Change"];
         /**
+         * ReportedOrigin
+         * @description How a piece of a document came about.
+         *
+         *     The piece is what the Yjs client inserted at the clocks from `start` up to, not including,
+         *     `end`; or, with `deleted`, the deletion of that.
+         */
+        ReportedOrigin: {
+            client: number;
+            /** @default false */
+            deleted: boolean;
+            end: number;
+            /** @enum {string} */
+            origin: "typed" | "paste" | "completion" | "drop" | "undo" | "assistant";
+            start: number;
+        };
+        /**
          * Role
          * @description What a participant is in a room; `roles` says what each may do.
          * @enum {string}
@@ -1189,6 +1367,8 @@ export interface components {
             };
             host_name: string;
             id: string;
+            /** @description Whether nothing of it may be erased or deleted; false for who may not erase. */
+            legal_hold: boolean;
             live_at: string | null;
             me: components["schemas"]["Me"];
             owner: string;
@@ -1716,6 +1896,106 @@ export interface operations {
             "4XX": components["responses"]["Error"];
         };
     };
+    listBranches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BranchList"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    beginBranch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBranch"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Branch"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    discardBranch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                branch: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    mergeBranch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                branch: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BranchChanges"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
     sendChat: {
         parameters: {
             query?: never;
@@ -1824,6 +2104,33 @@ export interface operations {
                 content: {
                     "application/x-ipynb+json": components["schemas"]["Notebook"];
                 };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    reportOrigins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OriginReport"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             503: components["responses"]["Error"];
             "4XX": components["responses"]["Error"];
@@ -2105,6 +2412,34 @@ export interface operations {
             "4XX": components["responses"]["Error"];
         };
     };
+    holdRoom: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Hold"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Room"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
     listInvites: {
         parameters: {
             query?: never;
@@ -2228,6 +2563,31 @@ export interface operations {
         };
     };
     admitParticipant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+                participant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Participant"];
+                };
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    eraseParticipant: {
         parameters: {
             query?: never;
             header?: never;

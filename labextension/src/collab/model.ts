@@ -24,7 +24,7 @@ export class SavedModel implements IDisposable {
   ) {
     _room.durable.connect(this._onDurable, this);
     _room.reconnected.connect(this._onReconnected, this);
-    _room.changed.connect(this._emit, this);
+    _room.changed.connect(this._onRoom, this);
   }
 
   /** Emits when `status` may have changed for another reason than time. */
@@ -52,14 +52,15 @@ export class SavedModel implements IDisposable {
    * Follow a document that this page may write until the result is disposed.
    *
    * @param id - The server's id of it.
-   * @param resend - Sends all own edits again, which the server then confirms again.
+   * @param renew - Connects the document anew unless something has come for it since that time
+   *   of the browser's clock; then all own edits are sent and confirmed again.
    */
-  follow(id: string, doc: Doc, resend: () => void): IDisposable {
+  follow(id: string, doc: Doc, renew: (lostAt: number) => void): IDisposable {
     this._trackers.get(id)?.dispose();
     const tracker = new SavedTracker(doc, this._now);
     tracker.changed.connect(this._emit, this);
     this._trackers.set(id, tracker);
-    this._resends.set(tracker, resend);
+    this._renewals.set(tracker, renew);
     return {
       get isDisposed(): boolean {
         return tracker.isDisposed;
@@ -92,13 +93,30 @@ export class SavedModel implements IDisposable {
     this._emit();
   }
 
-  /** What was committed meanwhile was said to nobody: have it said again. */
+  private _onRoom(): void {
+    if (!this._room.connected) {
+      this._lostAt ??= this._now();
+    }
+    this._emit();
+  }
+
+  /**
+   * A document's socket may be dead with the room's.
+   *
+   * And what was committed meanwhile was said to nobody: whoever connects a document anew is told
+   * again. What is typed from now on is confirmed in the usual way.
+   */
   private _onReconnected(): void {
+    const at = this._now();
+    for (const tracker of this._trackers.values()) {
+      this._renewals.get(tracker)?.(this._lostAt ?? 0);
+    }
+    this._lostAt = null;
     window.clearTimeout(this._timer);
     this._timer = window.setTimeout(() => {
       for (const tracker of this._trackers.values()) {
-        if (tracker.pendingSince !== null) {
-          this._resends.get(tracker)?.();
+        if (tracker.pendingSince !== null && tracker.pendingSince <= at) {
+          this._renewals.get(tracker)?.(Infinity);
         }
       }
     }, LATE_MS);
@@ -110,7 +128,8 @@ export class SavedModel implements IDisposable {
 
   private readonly _changed = new Signal<this, void>(this);
   private readonly _trackers = new Map<string, SavedTracker>();
-  private readonly _resends = new WeakMap<SavedTracker, () => void>();
+  private readonly _renewals = new WeakMap<SavedTracker, (lostAt: number) => void>();
+  private _lostAt: number | null = null;
   private _timer = 0;
   private _isDisposed = false;
 }

@@ -4,11 +4,12 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ICollaborativeContentProvider } from '@jupyter/collaborative-drive';
-import type { IForkProvider } from '@jupyter/docprovider';
 import { YNotebook } from '@jupyter/ydoc';
 
 import { IRoom, ISaved } from '../tokens';
 import { SavedModel } from './model';
+import type { SocketProvider } from './renew';
+import { renew } from './renew';
 
 export const savedPlugin: JupyterFrontEndPlugin<ISaved> = {
   id: 'jupyter-interview-rooms:saved',
@@ -31,10 +32,13 @@ export const savedPlugin: JupyterFrontEndPlugin<ISaved> = {
         other => other.path === panel.context.localPath
       );
       if (document && shared instanceof YNotebook && !panel.isDisposed) {
-        const following = saved.follow(document.id, shared.ydoc, () => {
+        const following = saved.follow(document.id, shared.ydoc, lostAt => {
           const key = `json:notebook:${panel.context.localPath}`;
-          const provider = contents?.providers.get(key) as IForkProvider | undefined;
-          void provider?.reconnect();
+          const found = contents?.providers.get(key) as
+            { wsProvider?: SocketProvider | null } | undefined;
+          if (found?.wsProvider) {
+            renew(found.wsProvider, lostAt);
+          }
         });
         panel.disposed.connect(() => {
           following.dispose();

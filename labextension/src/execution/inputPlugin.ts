@@ -4,9 +4,9 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator } from '@jupyterlab/translation';
-import { PanelLayout } from '@lumino/widgets';
 
 import { IRoom } from '../tokens';
+import { showBelow } from './below';
 import { InputCell } from './InputCell';
 
 export const inputPlugin: JupyterFrontEndPlugin<void> = {
@@ -39,17 +39,11 @@ export const inputPlugin: JupyterFrontEndPlugin<void> = {
       shown?.widget.dispose();
       shown = null;
       const cell = runId === undefined ? undefined : find(runId);
-      if (runId !== undefined && cell?.layout instanceof PanelLayout) {
-        const { layout } = cell;
+      if (runId !== undefined && cell !== undefined) {
         const focus = room.runById(runId)?.by === room.room?.me.participant_id;
         const widget = new InputCell({ model: room, trans, focus });
         shown = { runId, widget };
-        // A cell out of sight is built when it comes into sight; the question goes last.
-        void cell.ready.then(() => {
-          if (!widget.isDisposed) {
-            layout.addWidget(widget);
-          }
-        });
+        showBelow(cell, widget);
       }
     };
     room.changed.connect(show);

@@ -4,9 +4,9 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator } from '@jupyterlab/translation';
-import { PanelLayout } from '@lumino/widgets';
 
 import { IRoom } from '../tokens';
+import { showBelow } from './below';
 import { NetworkNote } from './NetworkNote';
 
 export const networkPlugin: JupyterFrontEndPlugin<void> = {
@@ -33,23 +33,13 @@ export const networkPlugin: JupyterFrontEndPlugin<void> = {
         notes.delete(cell);
         note = undefined;
       }
-      if (
-        run === null ||
-        targets.length === 0 ||
-        !(cell.layout instanceof PanelLayout)
-      ) {
+      if (run === null || targets.length === 0) {
         return;
       }
       if (note === undefined) {
-        const { layout } = cell;
-        const made = (note = new NetworkNote(run.id, trans));
-        notes.set(cell, made);
-        // A cell out of sight is built when it comes into sight; the note goes last.
-        void cell.ready.then(() => {
-          if (!made.isDisposed && !cell.isDisposed) {
-            layout.addWidget(made);
-          }
-        });
+        note = new NetworkNote(run.id, trans);
+        notes.set(cell, note);
+        showBelow(cell, note);
       }
       note.tell(targets);
     };

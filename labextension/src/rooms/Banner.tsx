@@ -5,9 +5,11 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { Room } from '../api/types';
+import { growTo } from '../ui/growTo';
 import { useSignal, useNow } from '../ui/hooks';
 import { clock, countdown } from './countdown';
 import type { RoomModel } from './model';
+import { readRoomPage } from './page';
 
 /** Milliseconds without connection after which the page says so. */
 const OFFLINE_MS = 2_000;
@@ -98,11 +100,14 @@ function over(
   endUrl: string
 ): Notice {
   if (room.me.role === 'candidate') {
+    const alone = readRoomPage()?.branch != null;
     return {
       kind: 'end',
-      text: trans.__(
-        'The interview is over. Thank you! Everything you wrote has been kept; it can no longer be changed or run.'
-      ),
+      text: alone
+        ? trans.__('Thank you! What you wrote in the room’s notebook has been kept.')
+        : trans.__(
+            'The interview is over. Thank you! Everything you wrote has been kept; it can no longer be changed or run.'
+          ),
       link: { text: trans.__('Your notebook and what was recorded'), url: endUrl }
     };
   }
@@ -141,19 +146,10 @@ export class Banner extends ReactWidget {
         trans={this._trans}
         endUrl={this._endUrl}
         onHeight={height => {
-          this._resize(height);
+          growTo(this, height);
         }}
       />
     );
-  }
-
-  /** The layout around gives a widget no more than its least height. */
-  private _resize(height: number): void {
-    const minHeight = `${height}px`;
-    if (this.node.style.minHeight !== minHeight) {
-      this.node.style.minHeight = minHeight;
-      this.parent?.fit();
-    }
   }
 }
 

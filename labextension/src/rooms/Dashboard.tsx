@@ -11,6 +11,7 @@ import { useAction, useSignal, useNow } from '../ui/hooks';
 import { interviewIcon } from '../ui/icons';
 import { Button, Problem } from '../ui/parts';
 import { clock, countdown } from './countdown';
+import { Erase } from './Erase';
 import { Invites } from './Invites';
 import { NewInterview } from './NewInterview';
 import { Packages } from './Packages';
@@ -164,7 +165,7 @@ function Card(props: Props & { entry: RoomEntry }): React.ReactElement {
             )}
             {(over || room.live_at === null) && (
               <Button
-                disabled={busy}
+                disabled={busy || room.legal_hold}
                 label={trans.__('Delete %1', room.title)}
                 onClick={() => {
                   act(() => remove(model, room, trans));
@@ -185,6 +186,7 @@ function Card(props: Props & { entry: RoomEntry }): React.ReactElement {
               <Chip key={person.id} person={person} trans={trans} />
             ))}
         </p>
+        {over && <Erase model={model} entry={entry} trans={trans} />}
         {!over && <Invites model={model} entry={entry} trans={trans} />}
       </article>
     </li>

@@ -34,6 +34,8 @@ export interface Form {
   source: string;
   notebook: string;
   data: readonly string[];
+  /** Whether people may think alone, on private branches. */
+  branch: boolean;
 }
 
 export const OWN = 'own';
@@ -51,7 +53,10 @@ export function newRoom(form: Form): NewRoom {
     ...(form.hostName.trim() ? { host_name: form.hostName.trim() } : {}),
     ...(form.brief.trim() ? { brief: form.brief.trim() } : {}),
     ...(own ? { notebook_path: form.notebook } : { template: form.source }),
-    ...(form.data.length ? { data_paths: [...form.data] } : {})
+    ...(form.data.length ? { data_paths: [...form.data] } : {}),
+    ...(form.branch
+      ? { policy: { assistant: false, recording: false, signals: false, branch: true } }
+      : {})
   };
 }
 
@@ -94,7 +99,8 @@ export function NewInterview(props: Props): React.ReactElement {
     packages: '',
     source: 'sample',
     notebook: '',
-    data: []
+    data: [],
+    branch: false
   }));
   const first = React.useRef<HTMLInputElement>(null);
   React.useEffect(() => {
@@ -104,8 +110,11 @@ export function NewInterview(props: Props): React.ReactElement {
     const fail = (reason: unknown): void => {
       setProblem(ApiError.from(reason).text);
     };
-    model.templates().then(setTemplates, fail);
-    model.profiles().then(setProfiles, fail);
+    // Together: who chooses a language is given the first template that fits it.
+    Promise.all([model.templates(), model.profiles()]).then(([found, offered]) => {
+      setTemplates(found);
+      setProfiles(offered);
+    }, fail);
   }, [model]);
   const change = (changes: Partial<Form>): void => {
     setForm(before => ({ ...before, ...changes }));
@@ -285,6 +294,26 @@ export function NewInterview(props: Props): React.ReactElement {
             change({ data: form.data.filter(other => other !== path) });
           }}
         />
+      </fieldset>
+      <fieldset>
+        <legend>{trans.__('Allowed')}</legend>
+        <label className="jp-Interview-New-choice">
+          <input
+            type="checkbox"
+            checked={form.branch}
+            onChange={event => {
+              change({ branch: event.target.checked });
+            }}
+          />
+          <span>
+            {trans.__('Think alone')}
+            <small>
+              {trans.__(
+                'Candidate and interviewers may work on a private branch of the notebook that nobody else sees, and merge or discard it. The candidate reads so before joining.'
+              )}
+            </small>
+          </span>
+        </label>
       </fieldset>
       <label>
         {trans.__('Brief, for interviewers only (optional)')}

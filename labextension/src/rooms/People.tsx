@@ -81,7 +81,17 @@ export function People({ model, trans }: Props): React.ReactElement {
             className={`jp-Interview-Person ${person.present ? '' : 'jp-mod-away'}`}
           >
             <PersonName person={person} trans={trans} />
-            <span className="jp-Interview-Person-role">{about(person, trans)}</span>
+            <span className="jp-Interview-Person-role">
+              {about(person, trans, model.isTyping(person.id) && trans.__('typing…'))}
+            </span>
+            {person.focusing && (
+              <span
+                className="jp-Interview-Focusing"
+                title={trans.__('Thinking alone, on a private branch')}
+              >
+                {trans.__('focusing')}
+              </span>
+            )}
           </li>
         ))}
       </ul>
@@ -93,7 +103,7 @@ export function People({ model, trans }: Props): React.ReactElement {
 function about(
   person: Person,
   trans: TranslationBundle,
-  since?: string | null
+  since?: string | false | null
 ): string {
   const role = roleName(person.role, trans);
   return [role !== person.name && role, since, !person.present && trans.__('away')]

@@ -7,11 +7,14 @@ import { Signal } from '@lumino/signaling';
 
 import type {
   Action,
+  Branch,
+  BranchChanges,
   Durable,
   Hello,
   InputRequest,
   NewRun,
   Person,
+  ReportedOrigin,
   Room,
   RoomMessage,
   RoomState,
@@ -26,6 +29,8 @@ import { ENDED_RUNS, lostRun } from './runs';
 
 /** Timeline entries kept in the page. */
 const MAX_EVENTS = 1000;
+/** Milliseconds for which somebody counts as typing after an edit. */
+export const TYPING_MS = 2_500;
 
 /** A source of messages; `EventStream` is one. */
 export interface MessageSource<T> extends IDisposable {
@@ -42,6 +47,10 @@ export interface RoomApi {
   remove(id: string, participantId: string): Promise<void>;
   chat(id: string, text: string): Promise<void>;
   timeline(id: string, after?: number): Promise<TimelineEvent[]>;
+  branches(id: string): Promise<Branch[]>;
+  beginBranch(id: string, documentId: string): Promise<Branch>;
+  mergeBranch(id: string, branchId: string): Promise<BranchChanges>;
+  discardBranch(id: string, branchId: string): Promise<void>;
   submitRun(id: string, run: NewRun): Promise<Run>;
   run(id: string, runId: string): Promise<Run>;
   extendRun(id: string, runId: string, seconds: number): Promise<Run>;
@@ -50,6 +59,11 @@ export interface RoomApi {
   restartSandbox(id: string): Promise<void>;
   interruptSandbox(id: string): Promise<void>;
   keepSandbox(id: string): Promise<Sandbox>;
+  reportOrigins(
+    id: string,
+    documentId: string,
+    origins: ReportedOrigin[]
+  ): Promise<void>;
   copyUrl(id: string, documentId: string): string;
 }
 
@@ -130,6 +144,27 @@ export class RoomModel implements IDisposable {
 
   get people(): readonly Person[] {
     return this._people;
+  }
+
+  /** Whether this participant has just typed something. */
+  isTyping(participantId: string): boolean {
+    return this._typing.has(participantId);
+  }
+
+  /** Somebody has just typed something; it is forgotten after `TYPING_MS`, and kept nowhere. */
+  noteTyping(participantId: string): void {
+    const timer = this._typing.get(participantId);
+    window.clearTimeout(timer);
+    this._typing.set(
+      participantId,
+      window.setTimeout(() => {
+        this._typing.delete(participantId);
+        this._changed.emit();
+      }, TYPING_MS)
+    );
+    if (timer === undefined) {
+      this._changed.emit();
+    }
   }
 
   get sandbox(): Sandbox | null {
@@ -216,6 +251,9 @@ export class RoomModel implements IDisposable {
     }
     this._isDisposed = true;
     this._source.dispose();
+    for (const timer of this._typing.values()) {
+      window.clearTimeout(timer);
+    }
     Signal.clearData(this);
   }
 
@@ -280,6 +318,27 @@ export class RoomModel implements IDisposable {
       this._input = null;
       this._changed.emit();
     }
+  }
+
+  branches(): Promise<Branch[]> {
+    return this._api.branches(this.id);
+  }
+
+  beginBranch(documentId: string): Promise<Branch> {
+    return this._api.beginBranch(this.id, documentId);
+  }
+
+  mergeBranch(branchId: string): Promise<BranchChanges> {
+    return this._api.mergeBranch(this.id, branchId);
+  }
+
+  discardBranch(branchId: string): Promise<void> {
+    return this._api.discardBranch(this.id, branchId);
+  }
+
+  /** Say how edits of this page came about. */
+  reportOrigins(documentId: string, origins: ReportedOrigin[]): Promise<void> {
+    return this._api.reportOrigins(this.id, documentId, origins);
   }
 
   copyUrl(documentId: string): string {
@@ -375,6 +434,8 @@ export class RoomModel implements IDisposable {
     this._people = hello.participants;
     this._sandbox = hello.sandbox;
     this._input = hello.input;
+    // If the store fails now, the next message says so.
+    this._storeFailingSince = null;
     this._setRoom(hello.room);
     for (const run of hello.runs) {
       this._setRun(run);
@@ -473,6 +534,7 @@ export class RoomModel implements IDisposable {
   private readonly _somebodyWaits = new Signal<this, Waiting>(this);
   private readonly _runs = new Map<string, Run>();
   private readonly _waiters = new Map<string, PromiseDelegate<Run>>();
+  private readonly _typing = new Map<string, number>();
   private _room: Room | null = null;
   private _people: readonly Person[] = [];
   private _sandbox: Sandbox | null = null;

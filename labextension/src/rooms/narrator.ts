@@ -70,6 +70,13 @@ export class Narrator implements IDisposable {
   private _comparePeople(before: readonly Person[], people: readonly Person[]): void {
     for (const person of people) {
       const was = before.find(other => other.id === person.id);
+      if (!person.you && was !== undefined && was.focusing !== person.focusing) {
+        this._say(
+          person.focusing
+            ? this._trans.__('%1 is thinking alone.', person.name)
+            : this._trans.__('%1 no longer thinks alone.', person.name)
+        );
+      }
       if (person.you || was?.state === person.state) {
         continue;
       }

@@ -13,6 +13,8 @@ export interface RoomPage {
   apiUrl: string;
   /** Path of the room's notebook in the door's contents. */
   notebookPath: string;
+  /** The person's private branch, if that is what the page shows. */
+  branch: string | null;
   /** The page in which HTML output runs its own scripts. */
   frameUrl: string;
 }

@@ -4,6 +4,8 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import type { BranchModel } from '../collab/branch';
+import { ThinkAlone } from '../collab/BranchView';
 import { SavedLine } from '../collab/SavedLine';
 import type { SavedModel } from '../collab/model';
 import { InputView } from '../execution/InputView';
@@ -27,6 +29,7 @@ export class RoomPanel extends ReactWidget {
   constructor(
     private readonly _model: RoomModel,
     private readonly _saved: SavedModel,
+    private readonly _branch: BranchModel,
     private readonly _trans: TranslationBundle,
     private readonly _deeds: Deeds
   ) {
@@ -44,6 +47,7 @@ export class RoomPanel extends ReactWidget {
       <Content
         model={this._model}
         saved={this._saved}
+        branch={this._branch}
         trans={this._trans}
         deeds={this._deeds}
       />
@@ -54,10 +58,11 @@ export class RoomPanel extends ReactWidget {
 function Content(props: {
   model: RoomModel;
   saved: SavedModel;
+  branch: BranchModel;
   trans: TranslationBundle;
   deeds: Deeds;
 }): React.ReactElement {
-  const { model, saved, trans, deeds } = props;
+  const { model, saved, branch, trans, deeds } = props;
   useSignal(model.changed);
   if (model.room === null) {
     return <p className="jp-Interview-Empty">{trans.__('Connecting…')}</p>;
@@ -74,6 +79,7 @@ function Content(props: {
       <Waiting model={model} trans={trans} />
       <Elsewhere model={model} trans={trans} />
       <InputView model={model} trans={trans} />
+      <ThinkAlone model={branch} trans={trans} />
       <People model={model} trans={trans} />
       <SandboxView model={model} trans={trans} runAbove={deeds.runAbove} />
       <Notes model={model} trans={trans} open={deeds.openNotes} />

@@ -9,7 +9,7 @@ import type { Widget } from '@lumino/widgets';
 
 import { ApiError } from '../api/errors';
 import { RUN_ABOVE } from '../execution/againPlugin';
-import { IAnnouncer, IRoom, ISaved } from '../tokens';
+import { IAnnouncer, IBranch, IRoom, ISaved } from '../tokens';
 import { Banner } from './Banner';
 import { RoomPanel } from './panel';
 import { Narrator } from './narrator';
@@ -26,12 +26,13 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-interview-rooms:panel',
   description: 'Shows people, state, sandbox and chat of the interview.',
   autoStart: true,
-  requires: [ILabShell, IRoom, ISaved, IAnnouncer, ITranslator],
+  requires: [ILabShell, IRoom, ISaved, IBranch, IAnnouncer, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     shell: ILabShell,
     room: IRoom,
     saved: ISaved,
+    branch: IBranch,
     announcer: IAnnouncer,
     translator: ITranslator
   ): void => {
@@ -50,7 +51,7 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       }
       shell.activateById(notes.id);
     };
-    const panel = new RoomPanel(room, saved, trans, {
+    const panel = new RoomPanel(room, saved, branch, trans, {
       openNotes,
       runAbove: async () => {
         await app.commands.execute(RUN_ABOVE);

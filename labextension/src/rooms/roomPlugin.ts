@@ -14,7 +14,9 @@ export const roomPlugin: JupyterFrontEndPlugin<IRoom> = {
   provides: IRoom,
   activate: (app: JupyterFrontEnd): IRoom => {
     const page = requireRoomPage();
-    const api = new Client(page.apiUrl, app.serviceManager.serverSettings);
+    const settings = app.serviceManager.serverSettings;
+    const api = new Client(page.apiUrl, settings);
+    api.requests.takeOver(settings);
     return new RoomModel(page.roomId, api);
   }
 };

@@ -38,6 +38,8 @@ export interface HostApi {
   participants(id: string): Promise<Person[]>;
   admit(id: string, participantId: string): Promise<void>;
   remove(id: string, participantId: string): Promise<void>;
+  erase(id: string, participantId: string): Promise<void>;
+  hold(id: string, held: boolean): Promise<Room>;
 }
 
 /** A room with what the dashboard knows of its people. */
@@ -155,6 +157,20 @@ export class RoomsModel implements IDisposable {
 
   async remove(id: string, participantId: string): Promise<void> {
     await this._api.remove(id, participantId);
+    await this.refresh();
+  }
+
+  /** Erase a person from an interview that is over. */
+  async erase(id: string, participantId: string): Promise<void> {
+    await this._api.erase(id, participantId);
+    // Its people are not read again otherwise: the room itself has not changed.
+    this._entries = this._entries.filter(entry => entry.room.id !== id);
+    await this.refresh();
+  }
+
+  /** Set or lift a legal hold. */
+  async hold(id: string, held: boolean): Promise<void> {
+    await this._api.hold(id, held);
     await this.refresh();
   }
 

@@ -102,6 +102,20 @@ export function eventText(
       return trans.__('%1 left', field('name') || who);
     case 'chat':
       return trans.__('%1 wrote a message', who);
+    case 'branch.started':
+      return trans.__('%1 began to think alone', who);
+    case 'branch.merged':
+      return trans.__(
+        '%1 merged what they wrote alone: %2 cells added, %3 changed, %4 removed',
+        who,
+        field('added'),
+        field('changed'),
+        field('removed')
+      );
+    case 'branch.discarded':
+      return event.actor === 'server'
+        ? trans.__('What was written alone and not merged was discarded at the end')
+        : trans.__('%1 discarded what they wrote alone', who);
     case 'run.accepted':
       return trans.__('%1 ran a cell', who);
     case 'run.started':

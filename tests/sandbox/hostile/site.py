@@ -78,10 +78,13 @@ class Way:
         What a `SandboxRequest` takes.
     container:
         The engine's handle of a sandbox's container.
+    engine:
+        Who has the engine, if it is another part of this process.
     """
 
     sandboxes: Broker
     container: Callable[[Sandbox], str]
+    engine: Sandboxes | None = None
 
 
 OpenPath = Callable[[str, Mapping[str, Profile], DatasetFolder], AbstractAsyncContextManager[Way]]
@@ -125,8 +128,9 @@ async def through_the_broker(
         token, path = folder / "token", folder / "broker.sock"
         token.write_text(users.add("hostile", max_sandboxes=100))
         kept = DatasetFolder(folder / "datasets", max_bytes=MIB)
+        engine = _sandboxes(server_id, profiles, kept)
         desk = BrokerDesk(
-            _sandboxes(server_id, profiles, kept),
+            engine,
             datasets=BrokerDatasets(kept, folder / "datasets" / "uses"),
         )
         await desk.start()
@@ -136,7 +140,7 @@ async def through_the_broker(
         client = BrokerClient(http, server_id=server_id, datasets=datasets)
         await client.start()
         try:
-            yield Way(client, lambda sandbox: desk._claimed[sandbox.id].container)
+            yield Way(client, lambda sandbox: desk._claimed[sandbox.id].container, engine)
         finally:
             await client.stop()
             server.stop()

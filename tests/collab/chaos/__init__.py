@@ -1,0 +1,1 @@
+"""Several servers under faults: the parts of ``test_chaos.py``."""

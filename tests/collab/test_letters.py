@@ -1,0 +1,181 @@
+"""Letters behind letters, nearly every keystroke: read quickly, tried once, and no less watched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pycrdt import Array, Doc, Text
+
+from interview_ext.collab.gate import Gate
+from interview_ext.collab.intake import Intake
+from interview_ext.collab.nesting import Nesting
+from interview_ext.collab.rehearsal import MOST_PUT_OFF, Rehearsal, apply_guarded
+from interview_ext.collab.wire.update import (
+    MAX_CLOCK,
+    Letters,
+    Span,
+    UpdateHead,
+    read_state,
+    read_update,
+)
+from interview_ext.collab.wire.varint import write_text, write_uint
+from interview_ext.errors import WireError
+from tests.collab.updates import typed
+
+
+class Tried(Rehearsal):
+    """Counts what is tried at once."""
+
+    count = 0
+
+    def attempt(self, update: bytes, head: UpdateHead) -> bool:
+        self.count += 1
+        return super().attempt(update, head)
+
+
+class Table:
+    """A document and what it takes, of clients 5 to 7 who belong to ``p5`` to ``p7``."""
+
+    def __init__(self) -> None:
+        self.doc: Doc[Any] = Doc()
+        self.intake = Intake(
+            doc=self.doc,
+            gate=Gate(clocks={}, owners={client: f"p{client}" for client in (5, 6, 7)}),
+            nesting=Nesting(),
+            size=0,
+            max_size=10**6,
+        )
+        self.tried = self.intake._rehearsal = Tried(self.doc.get_update)
+
+    def take(self, update: bytes, client: int = 5) -> None:
+        """Examine an update, and apply it as the relay does."""
+        new = self.intake.examine(f"p{client}", update, read_update(update), answer=False)
+        assert apply_guarded(self.doc, new)
+        self.intake.settled()
+
+
+def following(client: int, clock: int, text: str, *, right: tuple[int, int] | None = None) -> bytes:
+    """An update that types a text behind the client's last struct."""
+    info = b"\x84" if right is None else b"\xc4"
+    place = write_uint(client) + write_uint(clock - 1)
+    if right is not None:
+        place += write_uint(right[0]) + write_uint(right[1])
+    return (
+        b"\x01\x01"
+        + write_uint(client)
+        + write_uint(clock)
+        + info
+        + place
+        + write_text(text)
+        + b"\0"
+    )
+
+
+@given(
+    client=st.integers(1, 2**53 - 1),
+    clock=st.integers(1, 2**30),
+    text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9),
+    right=st.none() | st.tuples(st.integers(1, 2**32), st.integers(0, 2**30)),
+)
+def test_letters_are_known_as_such(
+    client: int, clock: int, text: str, right: tuple[int, int] | None
+) -> None:
+    head = read_update(following(client, clock, text, right=right))
+    length = len(text.encode("utf-16-le")) // 2
+    needs = {client: clock}
+    if right is not None:
+        needs[right[0]] = max(needs.get(right[0], 0), right[1] + 1)
+    span = Span(client, clock, length)
+    assert head == ((span,), (), needs, (), Letters(client, clock, length, right))
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        b"\x01\x01\x05\x03\x84\x06\x02\x01a\x00",  # behind somebody else's
+        b"\x01\x01\x05\x03\x84\x05\x01\x01a\x00",  # behind an older one of one's own
+        b"\x01\x01\x05\x03\x84\x05\x02\x01a\x01\x05\x01\x00\x01",  # and deletes
+        b"\x01\x02\x05\x03\x84\x05\x02\x01a\x84\x05\x03\x01b\x00",  # two structs
+        b"\x01\x01\x05\x03\x81\x05\x02\x01\x00",  # no text
+    ],
+)
+def test_what_is_more_than_letters_is_read_as_all_else(update: bytes) -> None:
+    assert read_update(update).letters is None
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        b"\x01\x01\x05\x03\x84\x05\x02\x00\x00",  # nothing typed
+        b"\x01\x01\x05\x03\x84\x05\x02\x01\xff\x00",  # no UTF-8
+        b"\x01\x01\x05\x03\x84\x05\x02\x01a\x00\x00",  # bytes behind the end
+        b"\x01\x01\x05\x03\x84\x05\x02\x01a",
+        b"\x01\x01\x05\x03\x84\x05\x02\x05a",
+        following(5, MAX_CLOCK, "a"),
+    ],
+)
+def test_letters_that_are_none_are_refused(update: bytes) -> None:
+    with pytest.raises(WireError):
+        read_update(update)
+
+
+def test_letters_behind_letters_are_tried_once() -> None:
+    table = Table()
+    pages = {client: typed(client, "abcdefgh" * 40) for client in (5, 6, 7)}
+    for together in zip(*pages.values(), strict=True):
+        for client, update in zip(pages, together, strict=True):
+            table.take(update, client)
+    assert table.tried.count == 6, "the first letter of each, and the first behind it"
+    assert len(str(table.doc.get("source", type=Text))) == 3 * 320
+    assert 2 * MOST_PUT_OFF < 3 * 320, "what was put off has been made up for meanwhile"
+    # What builds on letters that have been put off finds them.
+    page: Doc[Any] = Doc(client_id=5)
+    page.apply_update(table.doc.get_update())
+    updates: list[bytes] = []
+    page.observe(lambda event: updates.append(event.update))
+    page.get("source", type=Text).insert(100, "in the midst")
+    table.take(updates[0])
+    assert table.tried._doc.get_state() == table.doc.get_state()
+
+
+@pytest.mark.parametrize("between", ["delete", "type", "other place"])
+def test_after_anything_else_a_letter_is_tried_again(between: str) -> None:
+    table = Table()
+    for update in typed(5, "abc"):
+        table.take(update)
+    other: Doc[Any] = Doc(client_id=6)
+    other.apply_update(table.doc.get_update())
+    updates: list[bytes] = []
+    other.observe(lambda event: updates.append(event.update))
+    if between == "delete":
+        del other.get("source", type=Text)[1:3]
+        table.take(updates[0], 6)
+    elif between == "type":
+        cells: Array[Any] = other.get("cells", type=Array)
+        cells.append(Text("x"))
+        table.take(updates[0], 6)
+    before = table.tried.count
+    right = (5, 0) if between == "other place" else None
+    table.take(following(5, 3, "d", right=right))
+    assert table.tried.count == before + 1
+
+
+def test_what_the_engine_refuses_behind_letters_is_refused_and_they_stay() -> None:
+    table = Table()
+    first, *rest = typed(5, "abcdef")
+    for update in (first, *rest[:3]):
+        table.take(update)
+    number = b"\x28\x01" + write_text("meta") + write_text("k") + b"\x01\x7d\x01"
+    table.take(b"\x01\x01\x06\x00" + number + b"\x00", 6)
+    for update in rest[3:]:
+        table.take(update)
+    inside = b"\x04\x00\x06\x00" + write_text("z")  # a letter whose parent is that number
+    with pytest.raises(WireError):
+        table.take(b"\x01\x01\x06\x01" + inside + b"\x00", 6)
+    table.take(following(5, 6, "g"))
+    assert str(table.doc.get("source", type=Text)) == "abcdefg"
+    table.tried._catch_up()
+    assert read_state(table.tried._doc.get_state()) == {5: 7, 6: 1}
