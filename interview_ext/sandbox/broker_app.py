@@ -39,6 +39,9 @@ CLIENTS = "clients.json"
 CLAIMS = "claims"
 DATASETS = "datasets"
 SOCKET = "broker.sock"
+BACKLOG = 4096
+"""Connections that wait to be accepted: every server may open `broker_http.MAX_CLIENTS` at once. A
+Unix socket refuses one more at once, where TCP would try again (unix(7), EAGAIN)."""
 
 
 class BrokerApp(JupyterApp):
@@ -259,10 +262,10 @@ class BrokerApp(JupyterApp):
         )
         if address.socket_path:
             # Seen by no one before it has its mode: the folder is entered by nobody else.
-            server.add_socket(bind_unix_socket(address.socket_path, mode=0o600))
+            server.add_socket(bind_unix_socket(address.socket_path, 0o600, BACKLOG))
             return server
         host, port = address.host_and_port()
-        server.add_sockets(bind_sockets(port, host))
+        server.add_sockets(bind_sockets(port, host, backlog=BACKLOG))
         return server
 
 

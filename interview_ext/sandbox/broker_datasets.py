@@ -71,16 +71,19 @@ class BrokerDatasets:
         return self._folder.begin(size)
 
     def keep(self, client: str, digest: str, incoming: Incoming) -> None:
-        """Take what a client has sent, if it is the content of that digest.
+        """Take what a client has sent, if it is the content of that digest; else nothing is left.
 
         Raises
         ------
         BadRequest, Conflict, StoreUnavailable
         """
-        stored = incoming.finish(digest)
-        with self._lock:
-            self._use(client, digest).touch()
-            incoming.publish(stored)
+        try:
+            stored = incoming.finish(digest)
+            with self._lock:
+                self._use(client, digest).touch()
+                incoming.publish(stored)
+        finally:
+            incoming.discard()
 
     def drop(self, client: str, digest: str) -> None:
         """A client uses a content no more. Raises BadRequest for no digest."""

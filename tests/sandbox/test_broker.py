@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import signal
 import stat
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -19,8 +21,8 @@ from interview_ext.errors import (
     NotFound,
     SandboxGone,
 )
-from interview_ext.sandbox.broker_client import BrokerClient
-from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
+from interview_ext.sandbox.broker_client import DATASET, BrokerClient
+from interview_ext.sandbox.broker_http import MAX_CLIENTS, BrokerAddress, BrokerHttp
 from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
@@ -129,6 +131,25 @@ async def test_why_a_kernel_died_comes_through(
     await kernel.ready()
     assert len(containers(broker)) == 1
     assert (await kernel.run("'x' in globals()")).text == "False"
+
+
+async def test_all_servers_may_come_at_once(broker: BrokerProcess) -> None:
+    """What a broker that is busy has not accepted yet waits."""
+    clients = [broker.client(f"server-{number}") for number in range(3)]
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        calls = [
+            asyncio.create_task(client._http.ask("GET", DATASET.format("a" * 64)))
+            for client in clients
+            for _ in range(MAX_CLIENTS)
+        ]
+        await asyncio.sleep(1)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    for client in clients:
+        client._http.close()
+    assert {type(each) for each in found} == {NotFound}
 
 
 async def test_killed_and_restarted_nothing_is_lost(

@@ -154,17 +154,14 @@ class Server:
 
     # -- what it has
 
+    @property
+    def claims(self) -> Path:
+        """Of the sandboxes it owns; a broker has its own."""
+        return Path(f"{self.store}.claims")
+
     def containers(self) -> set[str]:
         """The ids of its containers, in whatever state."""
-        client = docker.from_env()
-        try:
-            server_id = server_id_of(Path(f"{self.store}.claims"))
-            found = client.api.containers(
-                all=True, filters={"label": f"{SERVER_LABEL}={server_id}"}
-            )
-            return {container["Id"] for container in found}
-        finally:
-            client.close()
+        return containers_of(self.claims)
 
     def remove_containers(self) -> None:
         """End all its containers, as a restart of the machine would."""
@@ -229,3 +226,13 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def containers_of(claims: Path) -> set[str]:
+    """The ids of the containers, in whatever state, of the owner of that folder of claims."""
+    client = docker.from_env()
+    try:
+        label = f"{SERVER_LABEL}={server_id_of(claims)}"
+        return {row["Id"] for row in client.api.containers(all=True, filters={"label": label})}
+    finally:
+        client.close()
