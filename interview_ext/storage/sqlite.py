@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,18 +16,13 @@ from interview_ext.rooms.model import (
     Branch,
     DataFile,
     Document,
-    EditOrigin,
     Event,
     Invite,
-    LogEntry,
-    NewLogEntry,
     Participant,
     Room,
     Run,
     Seat,
-    Snapshot,
 )
-from interview_ext.rooms.ports import LogMoved
 from interview_ext.rooms.timeline import GENESIS
 from interview_ext.storage.bodies import (
     BRANCH,
@@ -40,15 +35,11 @@ from interview_ext.storage.bodies import (
     SEAT,
     dump,
 )
-from interview_ext.storage.sqlite_engine import Rows, SqliteEngine
-from interview_ext.storage.sqlite_schema import MIGRATIONS
+from interview_ext.storage.sqlite_log import SqliteLog
 
 T = TypeVar("T")
 
 _FileTable = Literal["data_files", "kept_files"]
-
-_NO_MORE = 2**63 - 1
-"""The seq of a snapshot without data, which stands where none may be kept any more."""
 
 _DELETE_ROOM = (
     "DELETE FROM data_files WHERE room_id = ?",
@@ -65,7 +56,7 @@ _DELETE_ROOM = (
 )
 
 
-class SqliteStore:
+class SqliteStore(SqliteLog):
     """See `interview_ext.rooms.ports.Store`, whose every method this is.
 
     Parameters
@@ -75,10 +66,8 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path)
         self._path = path
-        self._last: dict[str, int] = {}
-        """Of some documents the seq of their last update. Only in the thread that writes."""
-        self._db = SqliteEngine(path, MIGRATIONS, undone=self._last.clear)
 
     @property
     def about(self) -> str:
@@ -87,7 +76,7 @@ class SqliteStore:
 
     async def start(self) -> None:
         await self._db.start()
-        await self._db.write(_drop_unclaimed)
+        await self._db.write(self._drop_unclaimed)
 
     async def stop(self) -> None:
         await self._db.stop()
@@ -164,7 +153,7 @@ class SqliteStore:
     async def delete_room(self, room_id: str) -> None:
         def work(db: sqlite3.Connection) -> None:
             self._last.clear()
-            _delete_room(db, room_id)
+            self._delete_room(db, room_id)
 
         await self._db.write(work)
 
@@ -374,113 +363,6 @@ class SqliteStore:
         query = "SELECT body FROM runs WHERE room_id = ? ORDER BY number"
         return await self._all(RUN, query, room_id)
 
-    # -- update log
-
-    async def append(
-        self,
-        document_id: str,
-        entries: Sequence[NewLogEntry],
-        *,
-        batch: str | None = None,
-        after: int | None = None,
-    ) -> list[LogEntry]:
-        del batch  # a commit that failed here has been rolled back: nothing of it was stored
-
-        def work(db: sqlite3.Connection) -> tuple[list[LogEntry], Rows]:
-            last = self._last.get(document_id)
-            if last is None:
-                last = _last_seq(db, document_id)
-            if after not in (None, last):
-                raise LogMoved
-            numbered = [
-                LogEntry(document_id=document_id, seq=last + number, **vars(entry))
-                for number, entry in enumerate(entries, start=1)
-            ]
-            self._last[document_id] = last + len(entries)
-            return numbered, [
-                (e.document_id, e.seq, e.at.isoformat(), e.client, e.seat, e.origin, e.update)
-                for e in numbered
-            ]
-
-        return await self._db.insert("updates", work)
-
-    async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]:
-        query = (
-            "SELECT seq, at, client, seat, origin, data FROM updates "
-            "WHERE document_id = ? AND seq > ? ORDER BY seq"
-        )
-
-        def work(db: sqlite3.Connection) -> list[LogEntry]:
-            return [
-                LogEntry(
-                    document_id=document_id,
-                    seq=seq,
-                    at=datetime.fromisoformat(at).astimezone(UTC),
-                    client=client,
-                    seat=seat,
-                    origin=origin,
-                    update=bytes(data),
-                )
-                for seq, at, client, seat, origin, data in db.execute(query, (document_id, after))
-            ]
-
-        return await self._db.read(work)
-
-    async def replace(self, document_id: str, entries: Sequence[LogEntry]) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            query = "SELECT seq FROM updates WHERE document_id = ? ORDER BY seq"
-            stored = [seq for (seq,) in db.execute(query, (document_id,))]
-            if stored != [entry.seq for entry in entries]:
-                raise Conflict("The document has changed meanwhile.", hint="Try again.")
-            db.executemany(
-                "UPDATE updates SET at = ?, client = ?, seat = ?, origin = ?, data = ? "
-                "WHERE document_id = ? AND seq = ?",
-                [
-                    (e.at.isoformat(), e.client, e.seat, e.origin, e.update, document_id, e.seq)
-                    for e in entries
-                ],
-            )
-            db.execute("REPLACE INTO snapshots VALUES (?, ?, NULL)", (document_id, _NO_MORE))
-
-        await self._db.write(work)
-
-    async def last_seq(self, document_id: str) -> int:
-        return await self._db.read(lambda db: _last_seq(db, document_id))
-
-    async def keep_snapshot(self, document_id: str, snapshot: Snapshot) -> None:
-        await self._execute(
-            "INSERT INTO snapshots SELECT id, ?2, ?3 FROM documents WHERE id = ?1 "
-            "ON CONFLICT (document_id) DO UPDATE SET seq = excluded.seq, data = excluded.data "
-            "WHERE excluded.seq > snapshots.seq",
-            document_id,
-            snapshot.seq,
-            snapshot.data,
-        )
-
-    async def get_snapshot(self, document_id: str) -> Snapshot | None:
-        query = "SELECT seq, data FROM snapshots WHERE document_id = ? AND data IS NOT NULL"
-
-        def work(db: sqlite3.Connection) -> Snapshot | None:
-            row = db.execute(query, (document_id,)).fetchone()
-            return Snapshot(seq=row[0], data=row[1]) if row else None
-
-        return await self._db.read(work)
-
-    async def claim_clients(
-        self, document_id: str, participant_id: str, clients: Sequence[int]
-    ) -> Mapping[int, str]:
-        def work(db: sqlite3.Connection) -> dict[int, str]:
-            rows = [(document_id, client, participant_id) for client in clients]
-            db.executemany("INSERT OR IGNORE INTO clients VALUES (?, ?, ?)", rows)
-            query = "SELECT participant_id FROM clients WHERE document_id = ? AND client = ?"
-            return {c: db.execute(query, (document_id, c)).fetchone()[0] for c in clients}
-
-        return await self._db.write(work)
-
-    async def client_owners(self, document_id: str) -> dict[int, str]:
-        query = "SELECT client, participant_id FROM clients WHERE document_id = ?"
-        return await self._db.read(lambda db: dict(db.execute(query, (document_id,)).fetchall()))
-
     # -- branches
 
     async def add_branch(self, branch: Branch) -> None:
@@ -504,68 +386,34 @@ class SqliteStore:
         """See the port. Deleted rows are overwritten (`secure_delete`), and so is the WAL."""
 
         def work(db: sqlite3.Connection) -> None:
-            self._last.pop(branch_id, None)
-            _delete_documents(db, [branch_id])
+            self._delete_documents(db, [branch_id])
             db.execute("DELETE FROM branches WHERE id = ?", (branch_id,))
 
         await self._db.write(work)
         await self._db.empty_wal()
 
-    # -- what pages report about their edits
-
-    async def add_origins(
-        self,
-        document_id: str,
-        participant_id: str,
-        origins: Sequence[EditOrigin],
-        *,
-        keep: int,
-    ) -> None:
-        query = "SELECT count(*) FROM origins WHERE document_id = ? AND participant_id = ?"
-
-        def work(db: sqlite3.Connection) -> None:
-            (count,) = db.execute(query, (document_id, participant_id)).fetchone()
-            db.executemany(
-                "INSERT INTO origins VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (document_id, participant_id, o.client, o.start, o.end, o.deleted, o.origin)
-                    for o in origins[: max(0, keep - count)]
-                ],
-            )
-
-        await self._db.write(work)
-
-    async def list_origins(self, document_id: str) -> list[EditOrigin]:
-        query = (
-            'SELECT participant_id, client, "start", "end", deleted, origin FROM origins '
-            "WHERE document_id = ? ORDER BY participant_id, number"
-        )
-
-        def work(db: sqlite3.Connection) -> list[EditOrigin]:
-            return [
-                EditOrigin(
-                    participant_id=participant_id,
-                    client=client,
-                    start=start,
-                    end=end,
-                    deleted=bool(deleted),
-                    origin=origin,
-                )
-                for participant_id, client, start, end, deleted, origin in db.execute(
-                    query, (document_id,)
-                )
-            ]
-
-        return await self._db.read(work)
-
-    async def drop_origins(self, document_id: str, participant_id: str) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            query = "DELETE FROM origins WHERE document_id = ? AND participant_id = ?"
-            db.execute(query, (document_id, participant_id))
-
-        await self._db.write(work)
-
     # -- inside
+
+    def _delete_room(self, db: sqlite3.Connection, room_id: str) -> None:
+        query = (
+            "SELECT id FROM documents WHERE room_id = ?1 UNION ALL "
+            "SELECT id FROM branches WHERE room_id = ?1"
+        )
+        self._delete_documents(db, [row[0] for row in db.execute(query, (room_id,)).fetchall()])
+        for statement in _DELETE_ROOM:
+            db.execute(statement, (room_id,))
+        _delete_unused_contents(db)
+
+    def _drop_unclaimed(self, db: sqlite3.Connection) -> None:
+        """Remove contents stored for rooms that were planned but never made (a crash between)."""
+        logged = db.execute(
+            "SELECT DISTINCT document_id FROM updates WHERE document_id NOT IN "
+            "(SELECT id FROM documents UNION ALL SELECT id FROM branches)"
+        )
+        self._delete_documents(db, [row[0] for row in logged.fetchall()])
+        db.execute("DELETE FROM data_files WHERE room_id NOT IN (SELECT id FROM rooms)")
+        db.execute("DELETE FROM datasets WHERE room_id NOT IN (SELECT id FROM rooms)")
+        _delete_unused_contents(db)
 
     async def _execute(self, statement: str, *values: object) -> None:
         def work(db: sqlite3.Connection) -> None:
@@ -627,45 +475,8 @@ def _save_run(db: sqlite3.Connection, run: Run) -> None:
     )
 
 
-def _last_seq(db: sqlite3.Connection, document_id: str) -> int:
-    query = "SELECT coalesce(max(seq), 0) FROM updates WHERE document_id = ?"
-    return int(db.execute(query, (document_id,)).fetchone()[0])
-
-
-def _delete_room(db: sqlite3.Connection, room_id: str) -> None:
-    query = (
-        "SELECT id FROM documents WHERE room_id = ?1 UNION ALL "
-        "SELECT id FROM branches WHERE room_id = ?1"
-    )
-    ids = [row[0] for row in db.execute(query, (room_id,))]
-    _delete_documents(db, ids)
-    for statement in _DELETE_ROOM:
-        db.execute(statement, (room_id,))
-    _delete_unused_contents(db)
-
-
-def _delete_documents(db: sqlite3.Connection, ids: Iterable[str]) -> None:
-    for document_id in ids:
-        db.execute("DELETE FROM updates WHERE document_id = ?", (document_id,))
-        db.execute("DELETE FROM snapshots WHERE document_id = ?", (document_id,))
-        db.execute("DELETE FROM clients WHERE document_id = ?", (document_id,))
-        db.execute("DELETE FROM origins WHERE document_id = ?", (document_id,))
-
-
 def _delete_unused_contents(db: sqlite3.Connection) -> None:
     db.execute(
         "DELETE FROM contents WHERE digest NOT IN "
         "(SELECT digest FROM data_files UNION ALL SELECT digest FROM kept_files)"
     )
-
-
-def _drop_unclaimed(db: sqlite3.Connection) -> None:
-    """Remove contents stored for rooms that were planned but never made (a crash between)."""
-    logged = db.execute(
-        "SELECT DISTINCT document_id FROM updates WHERE document_id NOT IN "
-        "(SELECT id FROM documents UNION ALL SELECT id FROM branches)"
-    )
-    _delete_documents(db, [row[0] for row in logged.fetchall()])
-    db.execute("DELETE FROM data_files WHERE room_id NOT IN (SELECT id FROM rooms)")
-    db.execute("DELETE FROM datasets WHERE room_id NOT IN (SELECT id FROM rooms)")
-    _delete_unused_contents(db)
