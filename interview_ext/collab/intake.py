@@ -9,8 +9,9 @@ import pycrdt
 from pycrdt import Doc
 
 from interview_ext.collab.gate import Gate, Verdict
-from interview_ext.collab.nesting import Depths, Nesting
+from interview_ext.collab.nesting import Nesting, Spots
 from interview_ext.collab.rehearsal import Rehearsal
+from interview_ext.collab.wire.structs import read_committed
 from interview_ext.collab.wire.update import (
     EMPTY_UPDATE,
     Span,
@@ -47,7 +48,7 @@ class Intake:
         self.gate = gate
         self._doc = doc
         self.nesting = nesting
-        self._placed: Depths = []
+        self._placed: Spots = []
         """What was examined since the last `settled` has brought to it."""
         self._size = self._settled_size = size
         self._max_size = max_size
@@ -88,12 +89,7 @@ class Intake:
         """Count an update of the server itself, which is in the document already."""
         self._typing.clear()
         self._rehearsal.follow(update)
-        try:
-            head = read_update(update)
-        except WireError:
-            # An output beyond the bounds that hold for pages: the engine knows its clock.
-            clock = read_state(self._doc.get_state()).get(self._doc.client_id, 0)
-            head = UpdateHead((Span(self._doc.client_id, 0, clock),), (), {}, ())
+        head = read_committed(update)
         self.gate.advance(head.inserts)
         self._placed += self.nesting.add(head)
 
@@ -103,13 +99,9 @@ class Intake:
             self._size += len(update)
         self._typing.clear()
         self._rehearsal.follow(update)
-        try:
-            head = read_update(update)
-        except WireError:  # an output beyond the bounds that hold for pages
-            self.gate.advance(self._state())
-        else:
-            self.gate.advance(head.inserts)
-            self.nesting.add(head)
+        head = read_committed(update)
+        self.gate.advance(head.inserts)
+        self.nesting.add(head)
 
     def rewind(self) -> None:
         """Forget what was examined since the last `settled`: it is going to be examined anew."""
@@ -160,11 +152,11 @@ class Intake:
         """Raise `WireError` if the engine cannot apply it."""
         if head.letters is None:
             self._typing.clear()
-        depths = self.nesting.place(head)
-        if depths is None or not self._rehearsal.attempt(update, head):
+        spots = self.nesting.place(head)
+        if spots is None or not self._rehearsal.attempt(update, head):
             raise WireError("An update cannot be applied.")
-        self.nesting.remember(depths)
-        self._placed += depths
+        self.nesting.remember(spots)
+        self._placed += spots
 
     def _new_part(
         self, update: bytes, head: UpdateHead, verdict: Verdict, *, answer: bool

@@ -14,7 +14,7 @@ from pycrdt import Doc
 from interview_ext.collab.nesting import Nesting
 from interview_ext.collab.rehearsal import apply_guarded
 from interview_ext.collab.snapshots import Shortcut
-from interview_ext.collab.wire.update import read_update
+from interview_ext.collab.wire.structs import read_committed
 from interview_ext.errors import WireError
 from interview_ext.rooms.model import LogEntry
 from interview_ext.rooms.ports import UpdateLog
@@ -91,5 +91,5 @@ def _replay(restored: Restored, entries: Sequence[LogEntry]) -> None:
         if not apply_guarded(restored.doc, entry.update):
             log.error("%s: update %d of the log cannot be applied", entry.document_id, entry.seq)
             continue
-        with suppress(WireError):  # an output of the server's beyond the bounds for pages
-            restored.nesting.add(read_update(entry.update))
+        with suppress(WireError):
+            restored.nesting.add(read_committed(entry.update))

@@ -31,7 +31,7 @@ async def test_nesting_without_end_is_refused_in_one_update(house: House) -> Non
     assert await house.store.last_seq(house.notebook.id) == 1
 
 
-@pytest.mark.parametrize("step", ["inside", "beside a letter", "beside a value"])
+@pytest.mark.parametrize("step", ["inside", "beside a value"])
 def test_nesting_without_end_is_refused_step_by_step(step: str) -> None:
     """Each update puts one array into the last; what lies beside hides the parent, or not."""
     nesting = Nesting()
@@ -42,15 +42,13 @@ def test_nesting_without_end_is_refused_step_by_step(step: str) -> None:
         if step == "inside":
             body, count = b"\x07" + inside + b"\x00", 1
         else:
-            first = (
-                b"\x04" + inside + b"\x01x" if "letter" in step else b"\x08" + inside + b"\x01\x7e"
-            )
+            first = b"\x08" + inside + b"\x01\x7e"
             body, count = first + b"\x87" + write_uint(5) + write_uint(clock) + b"\x00", 2
         update = b"\x01" + write_uint(count) + write_uint(5) + write_uint(clock) + body + b"\x00"
-        depths = nesting.place(read_update(update))
-        if depths is None:
+        spots = nesting.place(read_update(update))
+        if spots is None:
             return
-        nesting.remember(depths)
+        nesting.remember(spots)
         clock += count
         parent = clock - 1
     pytest.fail("it nests without end")
@@ -62,6 +60,84 @@ def test_a_type_beside_letters_that_follow_letters_is_refused() -> None:
     follows = b"\x84" + write_uint(5) + b"\x00" + write_text("y")
     beside = b"\x87" + write_uint(5) + b"\x01\x00"
     assert nesting.place(read_update(b"\x01\x02\x05\x01" + follows + beside + b"\x00")) is None
+
+
+SMILE = write_text("é😀")
+LIST_VALUE_TEXT = (
+    b"\x01\x03\x05\x00"
+    + (b"\x07\x01" + write_text("cells") + b"\x00")  # at 0 a list
+    + (b"\x08\x00\x05\x00" + b"\x01\x7e")  # at 1 a value in it
+    + (b"\x87\x05\x01" + b"\x02")  # at 2 a text behind that
+    + b"\x00"
+)
+MORE = b"\x01\x01\x05\x03"
+"""One struct more of that client."""
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        letters("é😀", client=6, root="cells"),
+        MORE + b"\x04\x00\x05\x00" + SMILE + b"\x00",
+        MORE + b"\x84\x05\x02" + SMILE + b"\x00",
+        MORE + b"\x44\x05\x01" + SMILE + b"\x00",
+        b"\x01\x01\x06\x00\x84\x05\x01" + SMILE + b"\x00",
+        b"\x01\x02\x06\x00\x84\x06\x03" + SMILE + b"\x08\x00\x05\x00\x01\x7e\x00",
+        b"\x01\x01\x06\x00\x04\x00\x05\x01" + SMILE + b"\x00",
+    ],
+    ids=[
+        "root",
+        "inside",
+        "typed on",
+        "before",
+        "behind",
+        "behind what comes with it",
+        "in a value",
+    ],
+)
+def test_letters_outside_a_text_are_refused(update: bytes) -> None:
+    """The engine would read them for ever, in the loop of all rooms."""
+    nesting = Nesting()
+    nesting.add(read_update(LIST_VALUE_TEXT))
+    assert nesting.place(read_update(update)) is None
+
+
+async def test_letters_in_a_text_are_taken_wherever_it_is(house: House) -> None:
+    page = await house.page(await house.person(Role.CANDIDATE)).connect()
+    doc: Doc[Any] = Doc(client_id=page.client)
+    doc.apply_update(page.doc.get_update())
+    cells = doc.get("cells", type=Array)
+    updates: list[bytes] = []
+    doc.observe(lambda event: updates.append(event.update))
+    cells.append(Map({"source": Text("é"), "outputs": Array([1])}))
+    source = cells[len(cells) - 1]["source"]
+    source.insert(0, "😀")
+    source += "a"
+    source += "😀"
+    source.insert(0, "b")
+    source.format(0, 1, {"bold": True})
+    source.insert(1, "😀")
+    del source[0:1]
+    for update in updates:
+        page.send(write_update(update))
+    await page.round_trip()
+    assert not page.closed.is_set()
+    shared = await house.shared()
+    await shared.committed()
+    assert shared.ydoc.ydoc.get_state() == doc.get_state()
+    assert await house.store.last_seq(house.notebook.id) > 1
+
+
+async def test_a_page_that_puts_letters_into_a_list_is_closed(house: House) -> None:
+    page = await house.page(await house.person(Role.CANDIDATE)).connect()
+    me = write_uint(page.client)
+    page.send(write_update(b"\x01\x01" + me + b"\x00\x07\x01" + write_text("cells") + b"\x00\x00"))
+    await house.hear(lambda m: m["type"] == "durable")
+    assert not page.closed.is_set()
+    inside = b"\x04\x00" + me + b"\x00" + SMILE
+    page.send(write_update(b"\x01\x01" + me + b"\x01" + inside + b"\x00"))
+    await page.until(page.closed.is_set)
+    assert notebook_json((await house.shared()).ydoc.ydoc)["cells"] == []
 
 
 def test_what_one_server_has_not_committed_hides_no_depth_on_another() -> None:

@@ -11,6 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from interview_ext.collab.wire.update import (
+    Place,
+    Sort,
+    Span,
+    UpdateHead,
+    read_update,
+    sort_of,
+)
 from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_text
 from interview_ext.errors import WireError
 
@@ -85,6 +93,34 @@ def walk(update: bytes) -> tuple[tuple[Section, ...], int]:
     except IndexError as error:
         raise WireError("An update ends too early.") from error
     return tuple(sections), at
+
+
+def read_committed(update: bytes) -> UpdateHead:
+    """Return what an update brings that was committed; the server's own may be of any size.
+
+    Raises
+    ------
+    WireError
+        It is no update that Yjs 13 reads.
+    """
+    try:
+        return read_update(update)
+    except WireError:
+        sections, _ = walk(update)
+    inserts = []
+    places = []
+    for section in sections:
+        for struct in section.structs:
+            span = Span(struct.client, struct.clock, struct.length)
+            if struct.kind != SKIP:
+                inserts.append(span)
+            if struct.is_item:
+                sort = sort_of(struct.kind, update, struct.content)
+                beside = struct.origin or struct.right_origin
+                places.append(Place(span, sort, beside, struct.parent, struct.root))
+            elif struct.kind == GC:
+                places.append(Place(span, Sort.GONE, None, None, None))
+    return UpdateHead(tuple(inserts), (), {}, tuple(places))
 
 
 def header(data: bytes, struct: Struct, kind: int, *, root: str | None, key: str | None) -> bytes:

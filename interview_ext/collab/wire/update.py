@@ -14,6 +14,7 @@ values recursively.
 from __future__ import annotations
 
 import json
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_uint
@@ -36,7 +37,7 @@ _NO_DELETES = b"\x00"
 
 _GC, _DELETED, _JSON, _BINARY, _STRING = 0, 1, 2, 3, 4
 _EMBED, _FORMAT, _TYPE, _ANY, _SKIP = 5, 6, 7, 8, 10
-_LAST_TYPE = 2
+_LAST_TYPE = _TEXT_TYPE = 2
 """Types: 0 array, 1 map, 2 text; XML and weak links follow."""
 _HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_PARENT_KEY = 0x80, 0x40, 0x20
 
@@ -54,18 +55,31 @@ class Span(NamedTuple):
         return self.clock + self.length
 
 
+class Sort(Enum):
+    """What a struct is, as far as it matters where it sits."""
+
+    LETTERS = auto()
+    TEXT = auto()
+    """The type that letters belong into."""
+    TYPE = auto()
+    """Any other type."""
+    VALUE = auto()
+    GONE = auto()
+    """Nothing is left of it, and whatever comes beside it is nothing at once."""
+
+
 class Place(NamedTuple):
     """Where a struct sits: what its depth in the document can be told from.
 
-    Letters that follow other letters have none: there is one for each keystroke, and types
-    do not sit beside letters in a notebook. `beside` and `inside` are a client and a clock;
-    both are None in a root.
+    Letters whose client wrote them behind its own last struct have none: there is one for each
+    keystroke. `beside` and `inside` are a client and a clock; both are None in a root.
     """
 
     span: Span
-    is_type: bool
+    sort: Sort
     beside: tuple[int, int] | None
     inside: tuple[int, int] | None
+    root: str | None
 
 
 class Letters(NamedTuple):
@@ -90,7 +104,7 @@ class UpdateHead(NamedTuple):
         By client, the clock that must have been reached before its structs find their
         neighbours and parents, what it brings itself included.
     places:
-        Of what it brings, letters after letters excepted.
+        Of what it brings, `letters` excepted.
     letters:
         What it brings, if it is nothing but that: nearly every keystroke.
     """
@@ -251,12 +265,10 @@ def _read_section(
             start = clock + length
         elif kind == _GC:
             length, at = read_uint(data, at + 1)
-            places.append(Place(Span(client, clock, length), False, None, None))
+            places.append(Place(Span(client, clock, length), Sort.GONE, None, None, None))
         else:
-            length, at, where = _read_item(data, at, needs)
-            if where is not None:
-                span = Span(client, clock, length)
-                places.append(Place(span, kind == _TYPE, *where))
+            length, at, sort, where = _read_item(data, at, needs)
+            places.append(Place(Span(client, clock, length), sort, *where))
         clock += length
         if not length or clock > MAX_CLOCK:
             raise WireError("A struct is empty or out of bounds.")
@@ -265,15 +277,16 @@ def _read_section(
     return at
 
 
-_Where = tuple[tuple[int, int] | None, tuple[int, int] | None]
+_Where = tuple[tuple[int, int] | None, tuple[int, int] | None, str | None]
 
 
-def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, _Where | None]:
-    """Return the clocks the item takes, the position behind it, and beside and inside what."""
+def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, Sort, _Where]:
+    """Return the clocks the item takes, the position behind it, what it is and where it sits."""
     info = data[at]
     at += 1
     beside: tuple[int, int] | None = None
     inside: tuple[int, int] | None = None
+    root: str | None = None
     if info & _HAS_ORIGIN:
         beside, at = _read_need(data, at, needs)
     if info & _HAS_RIGHT_ORIGIN:
@@ -282,7 +295,7 @@ def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, _
     if beside is None:
         named, at = read_uint(data, at)
         if named == 1:
-            _, at = read_text(data, at)
+            root, at = read_text(data, at)
         elif named == 0:
             inside, at = _read_need(data, at, needs)
         else:
@@ -290,10 +303,18 @@ def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, _
         if info & _HAS_PARENT_KEY:
             _, at = read_text(data, at)
     kind = info & 0x1F
+    sort = sort_of(kind, data, at)
     length, at = _read_content(data, at, kind)
-    if kind == _STRING and beside is not None:
-        return length, at, None
-    return length, at, (beside, inside)
+    return length, at, sort, (beside, inside, root)
+
+
+def sort_of(kind: int, data: bytes, content: int) -> Sort:
+    """Return what an item of a kind is whose content stands there."""
+    if kind == _STRING:
+        return Sort.LETTERS
+    if kind == _TYPE:
+        return Sort.TEXT if data[content] == _TEXT_TYPE else Sort.TYPE
+    return Sort.VALUE
 
 
 def _read_need(data: bytes, at: int, needs: dict[int, int]) -> tuple[tuple[int, int], int]:
