@@ -134,17 +134,20 @@ async function startTyping(panel: NotebookPanel, writable: boolean): Promise<voi
  * Do not take the focus from somebody who has gone on to write elsewhere, in the chat for instance.
  *
  * JupyterLab activates the notebook once it has scrolled after a run, and waits up to three
- * seconds for a scroll that need not come (`PROGRAMMATIC_SCROLL_TIMEOUT` of its windowed list).
- * What is then typed would be shortcuts of the notebook, some of which delete cells.
+ * seconds for a scroll that need not come (`PROGRAMMATIC_SCROLL_TIMEOUT` of its windowed list); and
+ * on a slow machine it activates the panel seconds after that has opened. What is then typed would
+ * be shortcuts of the notebook, some of which delete cells.
  */
 function stayWherePeopleWrite(panel: NotebookPanel): void {
-  MessageLoop.installMessageHook(
-    panel.content,
-    (_, message) =>
-      message.type !== 'activate-request' ||
-      mayTakeFocus(panel) ||
-      document.activeElement?.closest(MENUS) !== null
-  );
+  for (const widget of [panel, panel.content]) {
+    MessageLoop.installMessageHook(
+      widget,
+      (_, message) =>
+        message.type !== 'activate-request' ||
+        mayTakeFocus(panel) ||
+        document.activeElement?.closest(MENUS) !== null
+    );
+  }
 }
 
 /** Whether nothing outside the notebook has the focus, a dialog for instance. */
