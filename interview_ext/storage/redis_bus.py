@@ -61,6 +61,7 @@ class RedisBus:
 
     def __init__(self, url: str) -> None:
         self.server_id = new_id("server")
+        self._name = self.server_id.encode()
         self._local = MemoryBus()
         self._pool: ConnectionPool = ConnectionPool.from_url(
             url,
@@ -134,7 +135,7 @@ class RedisBus:
         self._local.publish(topic, message)
         self.from_elsewhere = elsewhere
         try:
-            data = json.dumps({"from": self.server_id, "message": message}).encode()
+            data = self._signed(message)
         except (TypeError, ValueError):
             log.exception("A %s message of %s cannot be sent", message.get("type"), topic)
             return
@@ -244,7 +245,7 @@ class RedisBus:
             self._news.clear()
 
     async def _tell_gap(self, connection: AbstractConnection) -> None:
-        told = json.dumps({"from": self.server_id, "message": GAP}).encode()
+        told = self._signed(GAP)
         self._lost = False
         try:
             await _ask(connection, "PUBLISH", self._channel(_SERVERS), told)
@@ -315,15 +316,19 @@ class RedisBus:
         elif kind == b"message":
             self._hear(topic, response[2])
 
+    def _signed(self, message: Message) -> bytes:
+        """Return a message as it is sent. Whose it is comes first: one's own is not parsed."""
+        return b"%s %s" % (self._name, json.dumps(message).encode())
+
     def _hear(self, topic: str, data: bytes) -> None:
+        source, _, body = data.partition(b" ")
+        if source == self._name:
+            return
         try:
-            sent = json.loads(data)
-            source, message = sent["from"], sent["message"]
+            message = json.loads(body)
             kind = message["type"]
         except (ValueError, KeyError, TypeError):
             log.warning("Something on %s is no message of a server of ours", topic)
-            return
-        if source == self.server_id:
             return
         if topic == _SERVERS:
             if kind == GAP["type"]:
