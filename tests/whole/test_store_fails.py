@@ -110,7 +110,7 @@ class Filler:
 
     async def send(self) -> bool:
         """Send some; return whether the server has read on."""
-        update = letters("x" * CHUNK, client=self.tab.client, clock=self.sent, root="filler")
+        update = letters("x" * CHUNK, client=self.tab.client, clock=self.sent)
         assert self.tab.socket is not None
         written = asyncio.ensure_future(
             self.tab.socket.write_message(write_update(update), binary=True)
@@ -184,7 +184,7 @@ async def test_people_write_on_and_all_is_committed_once_the_store_is_back(
         assert waited <= Limits().max_waiting + IN_SOCKETS, "the server reads on"
         assert resident(server) - before < GROWTH_BYTES
         assert str(watcher.source("one")) == "before;", "shown before it was committed"
-        assert len(watcher.doc.get("filler", type=Text)) <= filler.saved
+        assert len(watcher.doc.get("source", type=Text)) <= filler.saved
 
         await asyncio.to_thread(store.mend)
         await expect(page.saved).to_have_text("Saved", timeout=2 * PATIENCE_MS)
@@ -192,7 +192,7 @@ async def test_people_write_on_and_all_is_committed_once_the_store_is_back(
         await filler.tab.until(lambda: filler.saved == filler.sent, "the rest", wait_s=60)
         # The watcher may have been closed for reading too slowly; a page comes back by itself.
         again = await Tab(watcher.person, watcher.document).open()
-        assert len(again.doc.get("filler", type=Text)) == filler.sent
+        assert len(again.doc.get("source", type=Text)) == filler.sent
         cells = await identical(server, room, again, [page])
         assert [cell["source"] for cell in cells] == ["before;meanwhile;and on;"]
         await browser.close()
