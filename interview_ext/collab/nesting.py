@@ -127,7 +127,7 @@ class Nesting:
 
     def _spot(self, place: Place, fresh: Nesting) -> int | None:
         if place.sort is Sort.GONE:
-            return 1 | _IN_TEXT
+            return 1 | _IN_TEXT | _IS_TEXT  # beside it and inside it all is gone, letters too
         near = place.beside or place.inside
         if near is None:
             spot = 1 | (_IN_TEXT if place.root == TEXT_ROOT else 0)

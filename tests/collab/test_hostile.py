@@ -102,6 +102,20 @@ def test_letters_outside_a_text_are_refused(update: bytes) -> None:
     assert nesting.place(read_update(update)) is None
 
 
+@pytest.mark.parametrize("where", [b"\x84\x05\x00", b"\x04\x00\x05\x00"], ids=["beside", "inside"])
+def test_letters_where_nothing_is_left_are_nothing(where: bytes) -> None:
+    """Somebody types on in a cell that somebody else has deleted, with all that was in it."""
+    doc: Doc[Any] = Doc()
+    nesting = Nesting()
+    for update in (b"\x01\x01\x05\x00\x00\x01\x00", b"\x01\x01\x06\x00" + where + SMILE + b"\x00"):
+        spots = nesting.place(read_update(update))
+        assert spots is not None
+        nesting.remember(spots)
+        doc.apply_update(update)
+    assert notebook_json(doc)["cells"] == []
+    assert str(doc.get("source", type=Text)) == ""
+
+
 async def test_letters_in_a_text_are_taken_wherever_it_is(house: House) -> None:
     page = await house.page(await house.person(Role.CANDIDATE)).connect()
     doc: Doc[Any] = Doc(client_id=page.client)

@@ -65,7 +65,7 @@ class Sort(Enum):
     """Any other type."""
     VALUE = auto()
     GONE = auto()
-    """Nothing is left of it, and whatever comes beside it is nothing at once."""
+    """Nothing is left of it, and whatever comes beside it or into it is nothing at once."""
 
 
 class Place(NamedTuple):
