@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 
 from interview_ext.collab.wire.update import Place, Sort, Span, UpdateHead
 from interview_ext.collab.wire.varint import read_uint, write_uint
@@ -26,8 +27,12 @@ TEXT_ROOT = "source"
 
 _LEVEL, _IN_TEXT, _IS_TEXT = 0x3F, 0x40, 0x80
 """A spot: the level, whether what it lies in is a text, and whether it is one."""
+_GONE = _IN_TEXT | _IS_TEXT
+"""Beside it and inside it all is gone, letters too."""
 
 Spots = list[tuple[Span, int]]
+Id = tuple[int, int]
+"""A client and a clock."""
 
 
 class Nesting:
@@ -43,31 +48,23 @@ class Nesting:
         That is a type of unknown or too large depth, or letters outside a text.
         """
         if head.letters is not None:
-            near = head.letters.client, head.letters.clock - 1
-            return [] if _takes_letters(self._at(near)) else None
-        fresh = Nesting()
-        placed: Spots = []
-        beside = [p.beside for p in head.places if p.sort is Sort.LETTERS and p.beside]
-        left = [p for p in head.places if p.sort is not Sort.LETTERS or not p.beside]
-        while left:
-            later = []
-            for place in left:
-                spot = self._spot(place, fresh)
-                if spot is None:
-                    later.append(place)
-                elif not _may_lie(place.sort, spot):
+            client, clock, _, right = head.letters
+            near = ((client, clock - 1), right) if right else ((client, clock - 1),)
+            return [] if _take_letters(map(self._at, near)) else None
+        arrivals = _Arrivals(head.places)
+        for place in arrivals.in_order():
+            spot = self._spot(place, arrivals)
+            if spot is None:
+                if place.sort is not Sort.VALUE:
                     return None
-                else:
-                    placed.append((place.span, spot))
-                    fresh.remember(placed[-1:])
-            if len(later) == len(left):
-                if any(place.sort is not Sort.VALUE for place in left):
-                    return None
-                break
-            left = later
-        if all(_takes_letters(fresh._at(near) or self._at(near)) for near in beside):
-            return placed
-        return None
+            elif not _may_lie(place.sort, spot):
+                return None
+            else:
+                arrivals.spots[place.span] = spot
+        for place in arrivals.letters:
+            if not _take_letters(self._near(near, arrivals) for near in place.beside):
+                return None
+        return list(arrivals.spots.items())
 
     def remember(self, placed: Spots) -> None:
         """Add what is going to be committed."""
@@ -125,22 +122,36 @@ class Nesting:
             )
         return nesting
 
-    def _spot(self, place: Place, fresh: Nesting) -> int | None:
+    def _spot(self, place: Place, arrivals: _Arrivals) -> int | None:
+        """Return where something lies; None if that is not known.
+
+        Of two neighbours that are not in one place an engine takes the left one, or if that is
+        gone by now the right one. So the deeper one counts, and a text only if both are in one.
+        """
         if place.sort is Sort.GONE:
-            return 1 | _IN_TEXT | _IS_TEXT  # beside it and inside it all is gone, letters too
-        near = place.beside or place.inside
-        if near is None:
-            spot = 1 | (_IN_TEXT if place.root == TEXT_ROOT else 0)
-        else:
-            found = fresh._at(near) or self._at(near)
-            if found is None:
+            return _GONE
+        if place.beside:
+            found = [self._near(near, arrivals) for near in place.beside]
+            known = [spot for spot in found if spot is not None]
+            if not known or (len(known) < len(found) and place.sort is not Sort.VALUE):
                 return None
-            if place.beside:
-                spot = found & (_LEVEL | _IN_TEXT)
-            else:
-                level = min((found & _LEVEL) + 1, _LEVEL)
-                spot = level | (_IN_TEXT if found & _IS_TEXT else 0)
+            spot = max(spot & _LEVEL for spot in known)
+            if all(spot & _IN_TEXT for spot in known):
+                spot |= _IN_TEXT
+        elif place.inside is not None:
+            around = self._near(place.inside, arrivals)
+            if around is None:
+                return None
+            spot = min((around & _LEVEL) + 1, _LEVEL)
+            if around & _IS_TEXT:
+                spot |= _IN_TEXT
+        else:
+            spot = 1 | (_IN_TEXT if place.root == TEXT_ROOT else 0)
         return spot | (_IS_TEXT if place.sort is Sort.TEXT else 0)
+
+    def _near(self, where: Id, arrivals: _Arrivals) -> int | None:
+        found = arrivals.find(where)
+        return self._at(where) if found is None else arrivals.spots.get(found.span)
 
     def _at(self, where: tuple[int, int]) -> int | None:
         client, clock = where
@@ -151,8 +162,56 @@ class Nesting:
         return spot if clock < end else None
 
 
-def _takes_letters(neighbour: int | None) -> bool:
-    return neighbour is None or bool(neighbour & _IN_TEXT)
+class _Arrivals:
+    """What one update brings; `spots` fills in the order in which one thing needs another."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self.letters: list[Place] = []
+        self.spots: dict[Span, int] = {}
+        self._starts: dict[int, list[int]] = {}
+        self._places: dict[int, list[Place]] = {}
+        for place in places:  # those of one client by their clocks
+            if place.sort is Sort.LETTERS and place.beside:
+                self.letters.append(place)
+            else:
+                self._starts.setdefault(place.span.client, []).append(place.span.clock)
+                self._places.setdefault(place.span.client, []).append(place)
+
+    def find(self, where: Id) -> Place | None:
+        """Return what comes with the update and covers that clock."""
+        client, clock = where
+        index = bisect_right(self._starts.get(client, ()), clock) - 1
+        if index < 0:
+            return None
+        place = self._places[client][index]
+        return place if clock < place.span.end else None
+
+    def in_order(self) -> Iterator[Place]:
+        """Yield each once, after what it lies beside or in, whatever way they come."""
+        seen: set[Span] = set()
+        given: set[Span] = set()
+        for of_one in self._places.values():
+            for each in of_one:
+                stack = [each]
+                while stack:
+                    place = stack[-1]
+                    before = []
+                    if place.span not in seen:
+                        seen.add(place.span)
+                        near = place.beside or ((place.inside,) if place.inside else ())
+                        before = [p for p in map(self.find, near) if p and p.span not in seen]
+                    if before:
+                        stack += before
+                    else:
+                        stack.pop()
+                        if place.span not in given:
+                            given.add(place.span)
+                            yield place
+
+
+def _take_letters(neighbours: Iterable[int | None]) -> bool:
+    """Whether letters may lie between these; what is not known are letters."""
+    return all(spot is None or spot & _IN_TEXT for spot in neighbours)
 
 
 def _may_lie(sort: Sort, spot: int) -> bool:

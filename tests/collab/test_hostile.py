@@ -102,6 +102,37 @@ def test_letters_outside_a_text_are_refused(update: bytes) -> None:
     assert nesting.place(read_update(update)) is None
 
 
+@pytest.mark.timeout(30)
+def test_structs_that_need_each_other_in_turn_are_placed_in_one_go() -> None:
+    """Each of one client lies beside one of the other, which comes later in the update."""
+    count = 24_000
+    value = b"\x01\x7e"
+
+    def section(client: int, structs: list[bytes]) -> bytes:
+        return write_uint(len(structs)) + write_uint(client) + b"\x00" + b"".join(structs)
+
+    first = b"\x08\x01" + write_text("cells") + value
+    later = [b"\x88\x09" + write_uint(clock) + value for clock in range(count - 1)]
+    sooner = [b"\x88\x08" + write_uint(clock) + value for clock in range(count)]
+    update = b"\x02" + section(9, sooner) + section(8, [first, *later]) + b"\x00"
+    placed = Nesting().place(read_update(update))
+    assert placed is not None
+    assert len(placed) == 2 * count
+
+
+@pytest.mark.parametrize("what", [b"\x04", b"\x07"], ids=["letters", "a type"])
+def test_a_neighbour_that_is_gone_hides_no_place(what: bytes) -> None:
+    """The engine then looks at the neighbour on the other side."""
+    nesting = Nesting()
+    nesting.add(read_update(nested(MAX_LEVELS, client=5)))
+    nesting.add(read_update(b"\x01\x01\x07\x00\x00\x01\x00"))
+    deepest = b"\x08\x00\x05" + write_uint(MAX_LEVELS - 1) + b"\x01\x7e"
+    nesting.add(read_update(b"\x01\x01\x05" + write_uint(MAX_LEVELS) + deepest + b"\x00"))
+    between = bytes([what[0] | 0xC0]) + b"\x07\x00\x05" + write_uint(MAX_LEVELS)
+    content = SMILE if what[0] == 4 else b"\x00"
+    assert nesting.place(read_update(b"\x01\x01\x06\x00" + between + content + b"\x00")) is None
+
+
 @pytest.mark.parametrize("where", [b"\x84\x05\x00", b"\x04\x00\x05\x00"], ids=["beside", "inside"])
 def test_letters_where_nothing_is_left_are_nothing(where: bytes) -> None:
     """Somebody types on in a cell that somebody else has deleted, with all that was in it."""

@@ -116,10 +116,10 @@ def read_committed(update: bytes) -> UpdateHead:
                 inserts.append(span)
             if struct.is_item:
                 sort = sort_of(struct.kind, update, struct.content)
-                beside = struct.origin or struct.right_origin
+                beside = tuple(i for i in (struct.origin, struct.right_origin) if i is not None)
                 places.append(Place(span, sort, beside, struct.parent, struct.root))
             elif struct.kind == GC:
-                places.append(Place(span, Sort.GONE, None, None, None))
+                places.append(Place(span, Sort.GONE, (), None, None))
     return UpdateHead(tuple(inserts), (), {}, tuple(places))
 
 

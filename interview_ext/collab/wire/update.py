@@ -72,12 +72,13 @@ class Place(NamedTuple):
     """Where a struct sits: what its depth in the document can be told from.
 
     Letters whose client wrote them behind its own last struct have none: there is one for each
-    keystroke. `beside` and `inside` are a client and a clock; both are None in a root.
+    keystroke. `beside` are its neighbours, one or two of them, `inside` is what it lies in if it
+    has none; each a client and a clock. In a root it has neither.
     """
 
     span: Span
     sort: Sort
-    beside: tuple[int, int] | None
+    beside: tuple[tuple[int, int], ...]
     inside: tuple[int, int] | None
     root: str | None
 
@@ -265,7 +266,7 @@ def _read_section(
             start = clock + length
         elif kind == _GC:
             length, at = read_uint(data, at + 1)
-            places.append(Place(Span(client, clock, length), Sort.GONE, None, None, None))
+            places.append(Place(Span(client, clock, length), Sort.GONE, (), None, None))
         else:
             length, at, sort, where = _read_item(data, at, needs)
             places.append(Place(Span(client, clock, length), sort, *where))
@@ -277,22 +278,21 @@ def _read_section(
     return at
 
 
-_Where = tuple[tuple[int, int] | None, tuple[int, int] | None, str | None]
+_Where = tuple[tuple[tuple[int, int], ...], tuple[int, int] | None, str | None]
 
 
 def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, Sort, _Where]:
     """Return the clocks the item takes, the position behind it, what it is and where it sits."""
     info = data[at]
     at += 1
-    beside: tuple[int, int] | None = None
+    beside: tuple[tuple[int, int], ...] = ()
     inside: tuple[int, int] | None = None
     root: str | None = None
-    if info & _HAS_ORIGIN:
-        beside, at = _read_need(data, at, needs)
-    if info & _HAS_RIGHT_ORIGIN:
-        right, at = _read_need(data, at, needs)
-        beside = beside or right
-    if beside is None:
+    for flag in (_HAS_ORIGIN, _HAS_RIGHT_ORIGIN):
+        if info & flag:
+            near, at = _read_need(data, at, needs)
+            beside = (*beside, near)
+    if not beside:
         named, at = read_uint(data, at)
         if named == 1:
             root, at = read_text(data, at)
