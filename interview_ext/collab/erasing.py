@@ -28,7 +28,8 @@ from interview_ext.collab.gate import SERVER
 from interview_ext.collab.places import Place, Places
 from interview_ext.collab.seed import SEED_CLIENT
 from interview_ext.collab.wire import structs
-from interview_ext.collab.wire.structs import Id, Section, Struct, walk
+from interview_ext.collab.wire.structs import Section, Struct, walk
+from interview_ext.collab.wire.update import Id
 from interview_ext.collab.wire.varint import read_text, write_text, write_uint
 from interview_ext.rooms.erasure import Author, ErasedText
 from interview_ext.rooms.model import LogEntry, Run

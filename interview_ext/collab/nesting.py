@@ -18,7 +18,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from interview_ext.collab.wire.update import Place, Sort, Span, UpdateHead
+from interview_ext.collab.wire.update import Id, Place, Sort, Span, UpdateHead
 from interview_ext.collab.wire.varint import read_uint, write_uint
 
 MAX_LEVELS = 32
@@ -31,8 +31,6 @@ _GONE = _IN_TEXT | _IS_TEXT
 """Beside it and inside it all is gone, letters too."""
 
 Spots = list[tuple[Span, int]]
-Id = tuple[int, int]
-"""A client and a clock."""
 
 
 class Nesting:
@@ -153,7 +151,7 @@ class Nesting:
         found = arrivals.find(where)
         return self._at(where) if found is None else arrivals.spots.get(found.span)
 
-    def _at(self, where: tuple[int, int]) -> int | None:
+    def _at(self, where: Id) -> int | None:
         client, clock = where
         index = bisect_right(self._starts.get(client, ()), clock) - 1
         if index < 0:
@@ -217,4 +215,4 @@ def _take_letters(neighbours: Iterable[int | None]) -> bool:
 def _may_lie(sort: Sort, spot: int) -> bool:
     if sort is Sort.LETTERS:
         return bool(spot & _IN_TEXT)
-    return sort in (Sort.VALUE, Sort.GONE) or spot & _LEVEL <= MAX_LEVELS
+    return sort is Sort.VALUE or spot & _LEVEL <= MAX_LEVELS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
-from interview_ext.collab.wire.structs import Id, Struct
+from interview_ext.collab.wire.structs import Struct
+from interview_ext.collab.wire.update import Id
 
 
 class Place(NamedTuple):

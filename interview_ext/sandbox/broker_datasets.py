@@ -71,19 +71,16 @@ class BrokerDatasets:
         return self._folder.begin(size)
 
     def keep(self, client: str, digest: str, incoming: Incoming) -> None:
-        """Take what a client has sent, if it is the content of that digest; else nothing is left.
+        """Take what a client has sent, if it is the content of that digest.
 
         Raises
         ------
         BadRequest, Conflict, StoreUnavailable
         """
-        try:
-            stored = incoming.finish(digest)
-            with self._lock:
-                self._use(client, digest).touch()
-                incoming.publish(stored)
-        finally:
-            incoming.discard()
+        stored = incoming.finish(digest)
+        with self._lock:
+            self._use(client, digest).touch()
+            incoming.publish(stored)
 
     def drop(self, client: str, digest: str) -> None:
         """A client uses a content no more. Raises BadRequest for no digest."""

@@ -57,13 +57,17 @@ class Dataset(Authenticated):
                 self._failure = error
 
     async def put(self, digest: str) -> None:
-        """Everything has come."""
-        if self._incoming is None:
+        """Everything has come; of what is refused nothing is left when that is answered."""
+        incoming = self._incoming
+        if incoming is None:
             raise BadRequest("There is no content.")
-        await self._write(self._incoming)
-        if self._failure is not None:
-            raise self._failure
-        await asyncio.to_thread(self.desk.datasets.keep, self.user.name, digest, self._incoming)
+        try:
+            await self._write(incoming)
+            if self._failure is not None:
+                raise self._failure
+            await asyncio.to_thread(self.desk.datasets.keep, self.user.name, digest, incoming)
+        finally:
+            await asyncio.to_thread(incoming.discard)
         self.set_status(204)
 
     async def get(self, digest: str) -> None:

@@ -15,7 +15,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import docker
 import pytest
 
 from interview_ext.execution.incoming import Incoming
@@ -25,7 +24,8 @@ from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.docker import MEASURE_THREADS, THREADS
 from interview_ext.sandbox.profiles import PYTHON
 from interview_ext.sandbox.sandbox import Sandbox
-from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
+from interview_ext.sandbox.sandboxes import Sandboxes
+from tests.containers import containers
 from tests.descriptors import back_to, descriptors
 from tests.execution.conftest import Bench, make_bench
 from tests.execution.sandboxes import launcher
@@ -69,12 +69,7 @@ class Side:
     also: list[Broker] = field(default_factory=list)
 
     def containers(self) -> list[str]:
-        client = docker.from_env()
-        try:
-            label = f"{SERVER_LABEL}={self.label}"
-            return [row["Id"] for row in client.api.containers(all=True, filters={"label": label})]
-        finally:
-            client.close()
+        return containers(self.label)
 
     def files(self) -> list[Path]:
         """Claims, and temporary files of whoever has the sandboxes; relays of this process."""

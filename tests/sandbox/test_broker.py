@@ -26,6 +26,7 @@ from interview_ext.sandbox.broker_http import MAX_CLIENTS, BrokerAddress, Broker
 from interview_ext.sandbox.claims import server_id_of
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.sandboxes import SERVER_LABEL
+from tests.containers import containers as containers_of
 from tests.descriptors import back_to, descriptors
 from tests.sandbox.broker_process import BrokerProcess, running_broker
 
@@ -74,12 +75,7 @@ async def other(broker: BrokerProcess) -> AsyncIterator[BrokerClient]:
 
 def containers(broker: BrokerProcess) -> list[str]:
     """The ids of its containers, in whatever state."""
-    client = docker.from_env()
-    try:
-        label = f"{SERVER_LABEL}={server_id_of(broker.folder / 'claims')}"
-        return [row["Id"] for row in client.api.containers(all=True, filters={"label": label})]
-    finally:
-        client.close()
+    return containers_of(server_id_of(broker.folder / "claims"))
 
 
 def states(broker: BrokerProcess) -> list[str]:

@@ -14,19 +14,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-PATIENCE_MS = 30_000
+from tests.chromium import BROWSER_ARGUMENTS, PATIENCE_MS
+
 RESULTS = Path("test-results")
 failed = pytest.StashKey[bool]()
-BROWSER_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
 
 
 @dataclass(frozen=True, kw_only=True)

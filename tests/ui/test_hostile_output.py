@@ -15,7 +15,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pycrdt import Map
 
-from .conftest import PATIENCE_MS, Demo
+from tests.chromium import PATIENCE_MS
+
+from .conftest import Demo
 from .hostile.attacker import Attacker, listening
 from .hostile.attacks import ATTACKS, BARE, COVER, FIRE_SCRIPT, IMG, Attack, code, shows
 from .hostile.ordinary import FRAME, ORDINARY

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import PATIENCE_MS
+from tests.chromium import PATIENCE_MS
+
 from .labs import NOTEBOOK, OUR_LABEXTENSION, Lab, without_config
 from .steps import code_cell, outputs
 

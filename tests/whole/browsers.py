@@ -10,21 +10,11 @@ from playwright.async_api import Browser, Locator, Page, expect
 from pycrdt import Array
 
 from interview_ext.collab.content import notebook_json
+from tests.chromium import PATIENCE_MS
 from tests.whole.people import Tab
 from tests.whole.server import Server
 from tests.whole.way import Way
 
-PATIENCE_MS = 30_000
-BROWSER_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
 _CELLS = """() => {
     // The document behind the first editor: y-codemirror keeps it in its plugin's value.
     for (const content of document.querySelectorAll('.jp-Notebook .cm-content')) {

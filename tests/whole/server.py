@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from interview_ext.sandbox.claims import server_id_of
-from interview_ext.sandbox.sandboxes import SERVER_LABEL
+from tests.containers import containers
 
 START_TIMEOUT_S = 180
 STOP_TIMEOUT_S = 30
@@ -161,7 +161,7 @@ class Server:
 
     def containers(self) -> set[str]:
         """The ids of its containers, in whatever state."""
-        return containers_of(self.claims)
+        return set(containers(server_id_of(self.claims)))
 
     def remove_containers(self) -> None:
         """End all its containers, as a restart of the machine would."""
@@ -226,13 +226,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def containers_of(claims: Path) -> set[str]:
-    """The ids of the containers, in whatever state, of the owner of that folder of claims."""
-    client = docker.from_env()
-    try:
-        label = f"{SERVER_LABEL}={server_id_of(claims)}"
-        return {row["Id"] for row in client.api.containers(all=True, filters={"label": label})}
-    finally:
-        client.close()

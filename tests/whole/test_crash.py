@@ -20,10 +20,12 @@ import pytest
 from pycrdt import TransactionEvent
 
 from interview_ext.collab.wire.update import Span, read_update
+from interview_ext.sandbox.claims import server_id_of
+from tests.containers import containers
 from tests.sandbox.broker_process import BrokerProcess
 from tests.whole.conftest import MakeBroker, MakeServer
 from tests.whole.people import Person, Tab
-from tests.whole.server import Server, containers_of
+from tests.whole.server import Server
 
 ROUNDS = 3
 SAVED_BEFORE_KILL = 60
@@ -420,7 +422,7 @@ def tell_killed(claims: Path) -> None:
     """Let `FAST` go on, in whichever of these containers it runs."""
     client = docker.from_env()
     try:
-        for container in containers_of(claims):
+        for container in containers(server_id_of(claims)):
             with contextlib.suppress(docker.errors.APIError):  # one that is only being made
                 client.containers.get(container).exec_run(["touch", "/tmp/killed"])
     finally:

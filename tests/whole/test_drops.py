@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.async_api import async_playwright, expect
 
-from tests.whole.browsers import BROWSER_ARGUMENTS, PATIENCE_MS, RoomPage, identical
+from tests.chromium import BROWSER_ARGUMENTS, PATIENCE_MS
+from tests.whole.browsers import RoomPage, identical
 from tests.whole.conftest import MakeServer
 from tests.whole.people import Person, Tab
 from tests.whole.way import Failure, Way

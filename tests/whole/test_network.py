@@ -8,19 +8,12 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright, expect
 
+from tests.chromium import BROWSER_ARGUMENTS
 from tests.whole.conftest import MakeServer
 from tests.whole.namespaces import another_machine, make_certificate, tls_proxy
 
 NAME = "interviews.test"
 LOAD_MS = 30_000
-BROWSER_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 async def test_a_candidate_elsewhere_joins_over_tls_and_runs_a_cell(

@@ -20,9 +20,10 @@ from pycrdt import Text
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.wire.framing import write_update
 from interview_ext.rooms.ids import new_id
+from tests.chromium import BROWSER_ARGUMENTS, PATIENCE_MS
 from tests.collab.updates import letters
 from tests.services.mongodb import ReplicaSet
-from tests.whole.browsers import BROWSER_ARGUMENTS, PATIENCE_MS, RoomPage, identical
+from tests.whole.browsers import RoomPage, identical
 from tests.whole.conftest import MakeServer
 from tests.whole.people import Person, Tab
 from tests.whole.server import Server

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from interview_ext.collab.wire.update import (
+    Id,
     Place,
     Sort,
     Span,
@@ -19,6 +20,7 @@ from interview_ext.collab.wire.update import (
     read_update,
     sort_of,
 )
+from interview_ext.collab.wire.values import skip_values
 from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_text
 from interview_ext.errors import WireError
 
@@ -27,9 +29,6 @@ EMBED, FORMAT, TYPE, ANY, SKIP = 5, 6, 7, 8, 10
 _LAST_TYPE = 2
 _HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_KEY = 0x80, 0x40, 0x20
 _KIND = 0x1F
-
-Id = tuple[int, int]
-"""A client and a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ def values(data: bytes, struct: Struct) -> Iterator[bytes]:
     """Yield the values of an item of kind `ANY`, as they are encoded."""
     _, at = read_uint(data, struct.content)
     for _ in range(struct.length):
-        end = _skip_values(data, at, 1)
+        end = skip_values(data, at, 1)
         yield data[at:end]
         at = end
 
@@ -212,7 +211,7 @@ def _content(data: bytes, at: int, kind: int) -> tuple[int, int]:
         length, at = read_uint(data, at)
         texts = length if kind == JSON else 0
     if kind == ANY:
-        at = _skip_values(data, at, length)
+        at = skip_values(data, at, length)
     elif kind == TYPE:
         which, at = read_uint(data, at)
         if which > _LAST_TYPE:
@@ -226,34 +225,3 @@ def _content(data: bytes, at: int, kind: int) -> tuple[int, int]:
 
 _TEXTS = {BINARY: (1, 1), EMBED: (1, 1), FORMAT: (1, 2)}
 """By kind, the clocks it takes and the pieces with a length that follow."""
-
-
-_FIXED = {127: 0, 126: 0, 121: 0, 120: 0, 124: 4, 123: 8, 122: 8}
-_INTEGER, _TEXT, _OBJECT, _ARRAY, _BYTES = 125, 119, 118, 117, 116
-
-
-def _skip_values(data: bytes, at: int, count: int) -> int:
-    """Return the position behind `count` values of lib0's ``Any``."""
-    stack: list[tuple[int, bool]] = [(count, False)]
-    while stack:
-        left, keyed = stack.pop()
-        if not left:
-            continue
-        stack.append((left - 1, keyed))
-        if keyed:
-            _, at = read_bytes(data, at)
-        kind, at = data[at], at + 1
-        if kind in (_OBJECT, _ARRAY):
-            inner, at = read_uint(data, at)
-            stack.append((inner, kind == _OBJECT))
-        elif kind in (_TEXT, _BYTES):
-            _, at = read_bytes(data, at)
-        elif kind == _INTEGER:
-            while data[at] & 0x80:
-                at += 1
-            at += 1
-        elif kind in _FIXED:
-            at += _FIXED[kind]
-        else:
-            raise WireError("A value in an update is of no known type.")
-    return at

@@ -17,6 +17,7 @@ import json
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from interview_ext.collab.wire.values import skip_values
 from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_uint
 from interview_ext.errors import WireError
 
@@ -40,6 +41,10 @@ _EMBED, _FORMAT, _TYPE, _ANY, _SKIP = 5, 6, 7, 8, 10
 _LAST_TYPE = _TEXT_TYPE = 2
 """Types: 0 array, 1 map, 2 text; XML and weak links follow."""
 _HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_PARENT_KEY = 0x80, 0x40, 0x20
+
+
+Id = tuple[int, int]
+"""A client and a clock."""
 
 
 class Span(NamedTuple):
@@ -78,8 +83,8 @@ class Place(NamedTuple):
 
     span: Span
     sort: Sort
-    beside: tuple[tuple[int, int], ...]
-    inside: tuple[int, int] | None
+    beside: tuple[Id, ...]
+    inside: Id | None
     root: str | None
 
 
@@ -89,7 +94,7 @@ class Letters(NamedTuple):
     client: int
     clock: int
     length: int
-    right: tuple[int, int] | None
+    right: Id | None
 
 
 class UpdateHead(NamedTuple):
@@ -278,15 +283,15 @@ def _read_section(
     return at
 
 
-_Where = tuple[tuple[tuple[int, int], ...], tuple[int, int] | None, str | None]
+_Where = tuple[tuple[Id, ...], Id | None, str | None]
 
 
 def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, Sort, _Where]:
     """Return the clocks the item takes, the position behind it, what it is and where it sits."""
     info = data[at]
     at += 1
-    beside: tuple[tuple[int, int], ...] = ()
-    inside: tuple[int, int] | None = None
+    beside: tuple[Id, ...] = ()
+    inside: Id | None = None
     root: str | None = None
     for flag in (_HAS_ORIGIN, _HAS_RIGHT_ORIGIN):
         if info & flag:
@@ -317,7 +322,7 @@ def sort_of(kind: int, data: bytes, content: int) -> Sort:
     return Sort.VALUE
 
 
-def _read_need(data: bytes, at: int, needs: dict[int, int]) -> tuple[tuple[int, int], int]:
+def _read_need(data: bytes, at: int, needs: dict[int, int]) -> tuple[Id, int]:
     client, at = read_uint(data, at)
     clock, at = read_uint(data, at)
     if clock >= needs.get(client, 0):
@@ -338,7 +343,7 @@ def _read_content(data: bytes, at: int, kind: int) -> tuple[int, int]:
 
 def _read_values(data: bytes, at: int) -> tuple[int, int]:
     count, at = read_uint(data, at)
-    return count, _skip_values(data, at, count)
+    return count, skip_values(data, at, count, most=MAX_VALUES, deepest=MAX_DEPTH)
 
 
 def _read_type(data: bytes, at: int) -> tuple[int, int]:
@@ -398,60 +403,3 @@ def _skip_json(data: bytes, at: int) -> int:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
-
-
-_ANY_FIXED = {127: 0, 126: 0, 121: 0, 120: 0, 124: 4, 123: 8, 122: 8}
-"""lib0's ``Any``: bytes behind the type byte of undefined, null, booleans and floats."""
-_ANY_INTEGER, _ANY_TEXT, _ANY_OBJECT, _ANY_ARRAY, _ANY_BYTES = 125, 119, 118, 117, 116
-
-
-def _skip_values(data: bytes, at: int, count: int) -> int:
-    """Skip `count` values of lib0's ``Any``; a stack, not recursion, follows nesting."""
-    stack: list[tuple[int, bool]] = []
-    left, keyed = count, False
-    total = 0
-    while True:
-        if not left:
-            if not stack:
-                return at
-            left, keyed = stack.pop()
-            continue
-        left -= 1
-        total += 1
-        if total > MAX_VALUES:
-            raise WireError("An update holds too much at once.")
-        if keyed:
-            _, at = read_text(data, at)
-        kind = data[at]
-        if kind in (_ANY_OBJECT, _ANY_ARRAY):
-            if len(stack) >= MAX_DEPTH:
-                raise WireError("A value in an update is nested too deeply.")
-            stack.append((left, keyed))
-            left, at = read_uint(data, at + 1)
-            keyed = kind == _ANY_OBJECT
-        else:
-            at = _skip_scalar(data, at + 1, kind)
-
-
-def _skip_scalar(data: bytes, at: int, kind: int) -> int:
-    size = _ANY_FIXED.get(kind)
-    if size is not None:
-        if at + size > len(data):
-            raise WireError("An update ends too early.")
-        return at + size
-    if kind == _ANY_TEXT:
-        return read_text(data, at)[1]
-    if kind == _ANY_INTEGER:
-        return _skip_integer(data, at)
-    if kind == _ANY_BYTES:
-        return read_bytes(data, at)[1]
-    raise WireError("A value in an update is of no known type.")
-
-
-def _skip_integer(data: bytes, at: int) -> int:
-    end = at + 8
-    while data[at] & 0x80:
-        at += 1
-        if at >= end:
-            raise WireError("A number in an update is too large.")
-    return at + 1

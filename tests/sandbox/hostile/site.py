@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import docker
 from jupyter_client.kernelspec import KernelSpecManager
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
@@ -33,7 +32,8 @@ from interview_ext.sandbox.docker import DockerEngine
 from interview_ext.sandbox.profiles import MIB, PYTHON, Limits, Profile
 from interview_ext.sandbox.provisioner import SandboxRequest
 from interview_ext.sandbox.sandbox import Sandbox
-from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
+from interview_ext.sandbox.sandboxes import Sandboxes
+from tests.containers import containers
 from tests.descriptors import descriptors
 from tests.sandbox.conftest import Kernel, start_kernel, stop_kernel
 from tests.sandbox.data_sets import opened, put
@@ -293,13 +293,7 @@ class Site:
 
     def containers(self) -> list[str]:
         """The ids of the server's containers, in whatever state."""
-        client = docker.from_env()
-        try:
-            label = f"{SERVER_LABEL}={self.server_id}"
-            rows = client.api.containers(all=True, filters={"label": label})
-            return [row["Id"] for row in rows]
-        finally:
-            client.close()
+        return containers(self.server_id)
 
     def temporary(self) -> list[str]:
         """What lies in the folder for temporary files."""
