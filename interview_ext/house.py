@@ -20,6 +20,7 @@ from interview_ext.api.metrics import MeasuredLog, Metrics
 from interview_ext.api.operations import Where
 from interview_ext.api.routes import routes
 from interview_ext.api.services import Services
+from interview_ext.api.waiting import WaitingLists
 from interview_ext.collab.branches import Branches
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.export import Exporter
@@ -172,6 +173,7 @@ class House:
                 texts=self.documents,
                 quiet=self._quiet,
             ),
+            waiting=WaitingLists(rooms=self.rooms, admission=self.admission, bus=self.bus),
             presence=self.presence,
             store=self.store,
             bus=self.bus,

@@ -27,7 +27,7 @@ from interview_ext.sandbox.profiles import Profile
 from interview_ext.sandbox.specs import kernel_name
 
 MIB = 1024 * 1024
-MAX_NOTEBOOK_BYTES = 4 * MIB
+MAX_NOTEBOOK_BYTES = 8 * MIB
 MAX_DATA_BYTES = 48 * MIB
 """All data files of a room together that are put into its sandbox, which takes 64 MiB of files
 by default."""

@@ -16,8 +16,8 @@ from interview_ext.api import schemas, views
 from interview_ext.api.sockets import EventsSocket
 from interview_ext.errors import Forbidden, NotFound, RoomNotLive, SeatClosed
 from interview_ext.rooms.actor import Actor
-from interview_ext.rooms.model import Role, RoomState, SeatClosing, SeatState
-from interview_ext.rooms.ports import Message, host_topic, people_topic, room_topic
+from interview_ext.rooms.model import Role, SeatClosing, SeatState
+from interview_ext.rooms.ports import Message, host_topic, room_topic
 from interview_ext.rooms.roles import Action
 from interview_ext.rooms.timeline import visible
 
@@ -33,92 +33,34 @@ _REREAD = frozenset({"room", "people", "sandbox", "admitted", "rooms"})
 
 _write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
-_OVER = frozenset({RoomState.ENDED, RoomState.ARCHIVED})
-
 _NOT_FOR_THEM = (Forbidden, NotFound, RoomNotLive)
-
-
-class OwnRooms:
-    """Hears when people come, go or are admitted in any of an owner's rooms."""
-
-    def __init__(self, services: Services, owner: str, changed: Callable[[], None]) -> None:
-        self._services = services
-        self._owner = owner
-        self._changed = changed
-        self._followed: dict[str, Callable[[], None]] = {}
-        self._stopped = False
-
-    async def follow(self) -> None:
-        """Listen to rooms that are new and no more to those that are gone or over."""
-        rooms = await self._services.rooms.owned_by(self._owner)
-        current = {room.id for room in rooms if room.state not in _OVER}
-        if self._stopped:
-            return
-        for room_id in self._followed.keys() - current:
-            self._followed.pop(room_id)()
-        for room_id in current - self._followed.keys():
-            bus = self._services.bus
-            self._followed[room_id] = bus.subscribe(people_topic(room_id), self._hear)
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self._stopped = True
-        while self._followed:
-            self._followed.popitem()[1]()
-
-    def _hear(self, message: Message) -> None:
-        if message["type"] in ("people", "gap"):
-            self._changed()
-
-
-async def waiting(
-    services: Services, owner: str, *, elsewhere_than: str | None = None
-) -> list[m.WaitingMessage]:
-    """Return who waits in any of the owner's rooms, or with the page open in any other one."""
-    found: list[m.WaitingMessage] = []
-    for room in await services.rooms.owned_by(owner):
-        if room.state in _OVER or room.id == elsewhere_than:
-            continue
-        host = await services.rooms.host_actor(room.id, owner=owner)
-        found += [
-            m.WaitingMessage(
-                type="waiting",
-                room_id=room.id,
-                title=room.title,
-                participant_id=person.participant.id,
-                name=person.participant.name,
-                since=person.waiting_since,
-            )
-            for person in await services.admission.people(host)
-            if person.waiting_since is not None and (person.present or elsewhere_than is None)
-        ]
-    return found
 
 
 class HostEventsSocket(EventsSocket):
     """``/events``: who waits in any of the host's rooms, and that the list has changed."""
 
     async def begin(self) -> None:
-        self._owner = owner_name(self)
-        self._rooms = OwnRooms(self.services, self._owner, lambda: self._hear({"type": "rooms"}))
+        owner = owner_name(self)
+        self._waiting = self.services.waiting.of(owner)
         self.enqueue({"type": "hello"})
-        self.listen(lambda: self.services.bus.subscribe(host_topic(self._owner), self._hear))
-        self.listen(lambda: self._rooms.stop)
+        self.listen(lambda: self.services.bus.subscribe(host_topic(owner), self._hear))
+        self.listen(lambda: self._waiting.listen(self._changed))
 
     def _hear(self, message: Message) -> None:
-        kind = message["type"]
-        self.enqueue(message, key=kind if kind in ("rooms", "gap") else None)
+        if message["type"] == "waiting":
+            self.enqueue(message)
+        elif message["type"] == "gap":
+            self.enqueue({"type": "hello"}, key="hello")
+
+    def _changed(self, _: bool) -> None:
+        self.enqueue({"type": "rooms"}, key="rooms")
 
     async def shown(self, message: Message) -> list[BaseModel]:
         if message["type"] == "waiting":
             return [_waiting(message)]
-        await self._rooms.follow()
         if message["type"] == "hello":
-            return [*await waiting(self.services, self._owner)]
-        if message["type"] == "gap":
-            missed = await waiting(self.services, self._owner)
-            return [m.RoomsMessage(type="rooms"), *missed]
-        return [m.RoomsMessage(type="rooms")] if message["type"] == "rooms" else []
+            return [one.message for one in await self._waiting.now()]
+        return [m.RoomsMessage(type="rooms")]
 
 
 class RoomEventsSocket(EventsSocket):
@@ -131,13 +73,9 @@ class RoomEventsSocket(EventsSocket):
         self.enqueue({"type": "hello"})
         self.listen(lambda: bus.subscribe(room_topic(room.id), self._hear))
         if self._who.role is Role.HOST:
-            self._owner = room.owner
-            elsewhere: Message = {"type": "elsewhere"}
-            self._rooms = OwnRooms(
-                self.services, room.owner, lambda: self.enqueue(elsewhere, key="elsewhere")
-            )
-            self.listen(lambda: bus.subscribe(host_topic(room.owner), self._hear_elsewhere))
-            self.listen(lambda: self._rooms.stop)
+            self._waiting = self.services.waiting.of(room.owner)
+            self.listen(lambda: bus.subscribe(host_topic(room.owner), self._hear_waiting))
+            self.listen(lambda: self._waiting.listen(self._changed_elsewhere))
         # A host who looks from the dashboard is not in the room.
         if self._who.seat is not None:
             who, presence = self._who, self.services.presence
@@ -168,10 +106,12 @@ class RoomEventsSocket(EventsSocket):
         else:
             self.enqueue(message)
 
-    def _hear_elsewhere(self, message: Message) -> None:
+    def _hear_waiting(self, message: Message) -> None:
         if message["type"] == "waiting":
             self.enqueue(message)
-        elif message["type"] in ("rooms", "gap"):
+
+    def _changed_elsewhere(self, who_waits: bool) -> None:
+        if who_waits:
             self.enqueue({"type": "elsewhere"}, key="elsewhere")
 
     def _close_seat(self, reason: str) -> None:
@@ -229,8 +169,11 @@ class RoomEventsSocket(EventsSocket):
         return greeting
 
     async def _elsewhere(self) -> list[BaseModel]:
-        await self._rooms.follow()
-        others = await waiting(self.services, self._owner, elsewhere_than=self._who.room_id)
+        others = [
+            one.message
+            for one in await self._waiting.now()
+            if one.present and one.message.room_id != self._who.room_id
+        ]
         return [m.ElsewhereMessage(type="elsewhere", waiting=others)]
 
     async def _room(self) -> list[BaseModel]:

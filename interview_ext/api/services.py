@@ -14,6 +14,7 @@ from tornado.httputil import HTTPServerRequest
 
 from interview_ext.api.datasets import RoomDatasets
 from interview_ext.api.templates import TemplateLibrary
+from interview_ext.api.waiting import WaitingLists
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
 from interview_ext.rooms.erasure import Erasure
@@ -227,6 +228,7 @@ class Services:
     rooms: Rooms
     admission: Admission
     erasure: Erasure
+    waiting: WaitingLists
     presence: Presence
     store: Store
     bus: Bus

@@ -95,7 +95,7 @@ async def test_what_is_too_large_is_refused_before_it_is_read(files, tmp_path: P
         big.truncate(content.MAX_NOTEBOOK_BYTES + 1)
     with pytest.raises(TooLarge, match="48 MiB"):
         await own_data(files, ["data/big.csv"])
-    with pytest.raises(TooLarge, match="4 MiB"):
+    with pytest.raises(TooLarge, match="8 MiB"):
         await own_notebook(files, "big.ipynb", PYTHON)
 
 

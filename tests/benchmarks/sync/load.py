@@ -213,7 +213,7 @@ async def join(spec: dict[str, Any]) -> dict[str, Any]:
         room = Room()
         if spec.get("seed"):
             author = Page(people[0], room, 0)
-            await author.connect(seed=first_update(notebook(output_bytes=spec["output_bytes"])))
+            await author.connect(seed=first_update(notebook(more_bytes=spec["more_bytes"])))
             await asyncio.sleep(2)
             author.close()
             await asyncio.sleep(1)

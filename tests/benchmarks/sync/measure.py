@@ -250,7 +250,7 @@ async def large_notebook(*, times: int, say: Say) -> Sheet:
                 rooms = await subject.rooms(times, 1 + JOINING, LARGE_BYTES)
                 for person in (person for room in rooms for person in room):
                     person["quiet"] = True
-                spec = {"join": True, "output_bytes": LARGE_BYTES, "seed": subject.seed}
+                spec = {"join": True, "more_bytes": LARGE_BYTES, "seed": subject.seed}
                 result = await _load({**spec, "rooms": rooms}, None)
         opened, joined = result["opened"], result["joined"]
         line = (_ms(at) for seen in (opened, joined) for at in (percentile(seen, 50), max(seen)))

@@ -119,9 +119,9 @@ async def ours(folder: Path, *, database: bool = False) -> AsyncIterator[Subject
         )
         host = await stack.enter_async_context(Host(server))
 
-        async def rooms(count: int, people: int, output_bytes: int) -> Rooms:
+        async def rooms(count: int, people: int, more_bytes: int) -> Rooms:
             path = "typed.ipynb"
-            content = notebook(output_bytes=output_bytes)
+            content = notebook(more_bytes=more_bytes)
             (server.contents / path).write_text(json.dumps(content))
             gate = asyncio.Semaphore(JOINING)
             made = [_our_room(host, path, people, gate) for _ in range(count)]
@@ -143,8 +143,8 @@ async def stock(folder: Path) -> AsyncIterator[Subject]:
     config = {"ServerApp": {"jpserver_extensions": extensions}}
     async with _jupyter(folder, "jupyter_server", config, "api/status") as (server, pid):
 
-        async def rooms(count: int, people: int, output_bytes: int) -> Rooms:
-            text = json.dumps(notebook(output_bytes=output_bytes))
+        async def rooms(count: int, people: int, more_bytes: int) -> Rooms:
+            text = json.dumps(notebook(more_bytes=more_bytes))
             async with httpx.AsyncClient(
                 base_url=server.base_url, headers=server.headers, timeout=60
             ) as http:
@@ -179,8 +179,8 @@ async def y_websocket(folder: Path) -> AsyncIterator[Subject]:
         answers=lambda: listens(port),
     ) as process:
 
-        async def rooms(count: int, people: int, output_bytes: int) -> Rooms:
-            del output_bytes
+        async def rooms(count: int, people: int, more_bytes: int) -> Rooms:
+            del more_bytes
             urls = [f"ws://{HOST}:{port}/{secrets.token_hex(8)}" for _ in range(count)]
             return [[{"url": url}] * people for url in urls]
 
@@ -199,8 +199,8 @@ async def hocuspocus(folder: Path) -> AsyncIterator[Subject]:
         answers=lambda: listens(port),
     ) as process:
 
-        async def rooms(count: int, people: int, output_bytes: int) -> Rooms:
-            del output_bytes
+        async def rooms(count: int, people: int, more_bytes: int) -> Rooms:
+            del more_bytes
             url = f"ws://{HOST}:{port}/"
             names = [secrets.token_hex(8) for _ in range(count)]
             return [[{"url": url, "name": name}] * people for name in names]

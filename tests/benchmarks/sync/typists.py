@@ -19,15 +19,17 @@ SOURCE = (
 WORDS = "mean = frame.temperature.rolling(24, min_periods=6).mean()  # gaps are left out "
 
 
-def notebook(*, output_bytes: int = 0) -> dict[str, Any]:
-    """Return a notebook whose first cell is typed into; with so much of outputs behind it."""
+def notebook(*, more_bytes: int = 0) -> dict[str, Any]:
+    """Return a notebook whose first cell is typed into; with so many bytes of notes behind it.
+
+    They are sources: templates of ours come without outputs.
+    """
     cells: list[dict[str, Any]] = [code("typed-into", "".join(SOURCE))]
     cells += [code(f"cell-{number}", f"frame.head({number})\n") for number in range(4)]
-    line = "2026-01-05 07:00  station 12   temperature  -3.25   humidity  81.0   wind 4.1\n"
+    line = "# 2026-01-05 07:00  station 12   temperature  -3.25   humidity  81.0   wind 4.1\n"
     text = line * 500
-    for number in range(-(-output_bytes // len(text))):
-        output = {"output_type": "stream", "name": "stdout", "text": text}
-        cells.append(code(f"long-{number}", "print(frame)\n", [output]))
+    for number in range(-(-more_bytes // len(text))):
+        cells.append(code(f"long-{number}", text))
     return {
         "cells": cells,
         "metadata": {
@@ -39,7 +41,7 @@ def notebook(*, output_bytes: int = 0) -> dict[str, Any]:
     }
 
 
-def code(cell_id: str, source: str, outputs: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def code(cell_id: str, source: str) -> dict[str, Any]:
     """Return a code cell."""
     return {
         "cell_type": "code",
@@ -47,7 +49,7 @@ def code(cell_id: str, source: str, outputs: list[dict[str, Any]] | None = None)
         "metadata": {},
         "source": source,
         "execution_count": None,
-        "outputs": outputs or [],
+        "outputs": [],
     }
 
 
