@@ -2,7 +2,7 @@
 
 Nothing is kept by Redis, and nothing of this is the truth: that is the store. What the bus
 owes is therefore not that every message arrives, but that whoever may have missed one learns
-of it. Each listener then gets ``{"type": "gap"}`` (`interview_ext.rooms.ports.GAP`) and reads
+of it. What no other server listens to is not sent at all (`redis_listeners`). Each listener then gets ``{"type": "gap"}`` (`interview_ext.rooms.ports.GAP`) and reads
 again what it shows. A stream, which keeps messages, would not change that: Redis too can be
 restarted, and a server that was away for long would have to read everything again anyhow.
 
@@ -28,6 +28,7 @@ from interview_ext.errors import BusUnavailable
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.ports import GAP, Listener, Message
 from interview_ext.storage.memory_bus import MemoryBus
+from interview_ext.storage.redis_listeners import Elsewhere, OwnTopics
 from interview_ext.storage.redis_url import end
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ GATHER_S = 0.002
 CONNECT_S = 5.0
 ANSWER_S = 10.0
 PING_EVERY_S = 3.0
-"""How often a reader without messages asks whether Redis is still there."""
+"""How often a reader without messages asks whether Redis is still there, and a server says that
+it is."""
 FLUSH_S = 2.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 2.0
 _SERVERS = "servers"
@@ -78,6 +80,9 @@ class RedisBus:
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._waiting_bytes = 0
         self._lost = False
+        self._elsewhere = Elsewhere()
+        self._own = OwnTopics()
+        self._alive_said_at = 0.0
         self._sent = asyncio.Event()
         self._sent.set()
         self._news = asyncio.Event()
@@ -135,18 +140,14 @@ class RedisBus:
         elsewhere, self.from_elsewhere = self.from_elsewhere, False
         self._local.publish(topic, message)
         self.from_elsewhere = elsewhere
+        if not self._elsewhere.listens(topic):
+            return
         try:
             data = self._signed(message)
         except (TypeError, ValueError):
             log.exception("A %s message of %s cannot be sent", message.get("type"), topic)
             return
-        if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
-            self._drop_all()
-            return
-        self._waiting.append((topic, data))
-        self._sent.clear()
-        self._waiting_bytes += len(data)
-        self._news.set()
+        self._send(topic, data)
 
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         """See `interview_ext.rooms.ports.Bus.subscribe`."""
@@ -224,22 +225,51 @@ class RedisBus:
 
     # -- sending
 
-    def _drop_all(self) -> None:
-        self._waiting.clear()
-        self._waiting_bytes = 0
+    def _send(self, topic: str, data: bytes) -> None:
+        if self._waiting_bytes + len(data) > MAX_WAITING_BYTES:
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            self._own.repeat()
+            self._somebody_missed_something()
+            return
+        self._waiting.append((topic, data))
+        self._sent.clear()
+        self._waiting_bytes += len(data)
+        self._news.set()
+
+    def _somebody_missed_something(self) -> None:
         self._lost = True
         self._news.set()
 
+    def _say(self) -> None:
+        """Let the others know what is listened to here, if they do not yet, and that one lives."""
+        now = asyncio.get_running_loop().time()
+        news = self._own.news()
+        if news is None and now - self._alive_said_at >= PING_EVERY_S:
+            news = self._own.sign_of_life()
+            self._elsewhere.drop_silent()
+        if news is not None:
+            self._alive_said_at = now
+            self._send(_SERVERS, self._signed(news))
+        if self._elsewhere.overflows:
+            self._elsewhere.forget()
+            self._ask_who_listens()
+            self._somebody_missed_something()
+
+    def _ask_who_listens(self) -> None:
+        self._elsewhere.asked()
+        self._send(_SERVERS, self._signed({"type": "who"}))
+
     async def _write(self, connection: AbstractConnection) -> None:
         """Send what waits, in its order, for as long as the connection lives."""
+        self._own.repeat()
         while True:
-            if not self._waiting:
-                await _ask(connection, "PING")
-                self._is_up("writer")
+            self._say()
             if self._lost:
                 await self._tell_gap(connection)
             while self._waiting and not self._lost:
                 await self._send_some(connection)
+                self._say()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PING_EVERY_S):
                     await self._news.wait()
@@ -267,6 +297,7 @@ class RedisBus:
         except BaseException:
             self._lost = True  # which of them went out is not known, and none is sent twice
             raise
+        self._is_up("writer")
         if not self._waiting:
             self._sent.set()
 
@@ -274,7 +305,6 @@ class RedisBus:
 
     async def _read(self, connection: AbstractConnection) -> None:
         """Follow the topics that somebody listens to, for as long as the connection lives."""
-        self._subscribed = set()
         self._topics_changed.set()
         await connection.send_command("SUBSCRIBE", self._channel(_SERVERS))
         following = asyncio.create_task(self._follow(connection), name="bus topics")
@@ -289,6 +319,9 @@ class RedisBus:
         finally:
             await end([following])
             self._subscribed = set()
+            self._own.forget()
+            if self._elsewhere.forget():
+                self._somebody_missed_something()
 
     async def _follow(self, connection: AbstractConnection) -> None:
         """Tell Redis which topics to send, and that this reader still reads."""
@@ -303,6 +336,9 @@ class RedisBus:
             if new:
                 await connection.send_command("SUBSCRIBE", *map(self._channel, new))
             if old:
+                for topic in old:
+                    self._own.ends(topic)
+                self._news.set()
                 await connection.send_command("UNSUBSCRIBE", *map(self._channel, old))
             if not new and not old:
                 await connection.send_command("PING")
@@ -312,9 +348,13 @@ class RedisBus:
             return
         kind = response[0]
         topic = response[1].decode().removeprefix(self._prefix)
-        if kind == b"subscribe" and topic != _SERVERS:
+        if kind == b"subscribe" and topic == _SERVERS:
+            self._ask_who_listens()
+        elif kind == b"subscribe" and topic in self._subscribed:
             # What was sent between the wish and this moment has gone past.
             self._local.publish(topic, GAP)
+            self._own.begins(topic)
+            self._news.set()
         elif kind == b"message":
             self._hear(topic, response[2])
 
@@ -333,15 +373,33 @@ class RedisBus:
             log.warning("Something on %s is no message of a server of ours", topic)
             return
         if topic == _SERVERS:
-            if kind == GAP["type"]:
-                for known in list(self._listening):
-                    self._local.publish(known, GAP)
+            self._hear_server(source.decode(), message)
             return
         self.from_elsewhere = True
         try:
             self._local.publish(topic, message)
         finally:
             self.from_elsewhere = False
+
+
+    def _hear_server(self, server_id: str, message: Message) -> None:
+        kind = message["type"]
+        if kind == GAP["type"]:
+            for known in list(self._listening):
+                self._local.publish(known, GAP)
+        elif kind == "who":
+            self._own.repeat()
+            self._news.set()
+        elif kind in ("listens", "here"):
+            try:
+                learned = self._elsewhere.heard(server_id, message)
+            except (KeyError, TypeError, ValueError):
+                log.warning("Server %s says what no server of ours says", server_id)
+                return
+            for topic in learned.missed:
+                self._send(topic, self._signed(GAP))
+            if learned.ask:
+                self._ask_who_listens()
 
 
 async def _ask(connection: AbstractConnection, *command: str | bytes) -> Any:

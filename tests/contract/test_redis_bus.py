@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from redis.asyncio import Redis
 
 from interview_ext.errors import BusUnavailable
 from interview_ext.rooms.ports import GAP, Message
-from interview_ext.storage import redis_bus
+from interview_ext.storage import redis_bus, redis_listeners
 from interview_ext.storage.redis_bus import RedisBus
 from interview_ext.storage.redis_url import end
 from tests.services.redis import RedisServer
@@ -166,6 +169,116 @@ async def test_what_is_too_much_is_dropped_and_said_to_be(
     one.publish("a", {"type": "after"})
     await there.until(lambda: there.heard[-1:] == [{"type": "after"}])
     assert len(there.heard) < 1000
+
+
+async def test_what_no_other_server_listens_to_stays_here(
+    redis: RedisServer, two: tuple[RedisBus, RedisBus]
+) -> None:
+    one, other = two
+    here = await Ear.on(one, "a")
+    await asyncio.sleep(redis_listeners.UNSURE_S + 0.5)
+    async with Redis.from_url(redis.url) as client, client.pubsub() as spy:
+        await spy.subscribe("interview:0:a", "interview:0:b")
+        one.publish("a", {"type": "kept"})
+        assert here.heard == [{"type": "kept"}]
+        there = Ear(other, "a")
+        # Its own gap for having begun to listen, and one for what it may have missed.
+        await there.until(lambda: there.gaps == 2)
+        one.publish("a", {"type": "told"})
+        one.publish("b", {"type": "kept"})
+        await there.until(lambda: there.heard == [{"type": "told"}])
+        there.stop()
+        spied = []
+        while (message := await spy.get_message(timeout=0.5)) is not None:
+            if message["type"] == "message":
+                spied.append(json.loads(message["data"].partition(b" ")[2])["type"])
+        assert spied == ["gap", "told"]
+        while other._own._topics:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        one.publish("a", {"type": "kept again"})
+        assert await spy.get_message(timeout=0.5) is None
+
+
+async def test_a_server_that_comes_later_is_told_all_that_is_said_from_then_on(
+    redis: RedisServer, two: tuple[RedisBus, RedisBus]
+) -> None:
+    one, _ = two
+    await asyncio.sleep(redis_listeners.UNSURE_S + 0.5)
+    one.publish("a", {"type": "before"})
+    async with bus_at(redis.url) as late:
+        there = Ear(late, "a")
+        await there.until(lambda: there.gaps >= 2)
+        one.publish("a", {"type": "after"})
+        await there.until(lambda: there.heard == [{"type": "after"}])
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_listens_hears_each_message_or_of_a_gap(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Listeners come and go, and connections are cut, while all talk."""
+    monkeypatch.setattr(redis_listeners, "UNSURE_S", 0.05)
+    chance = random.Random(seed)
+    async with AsyncExitStack() as stack:
+        buses = [await stack.enter_async_context(bus_at(redis.url)) for _ in range(3)]
+        client = await stack.enter_async_context(Redis.from_url(redis.url))
+        said: list[Said] = []
+        ears: list[CheckedEar] = []
+        for step in range(600):
+            bus, topic = chance.choice(buses), chance.choice("abc")
+            what = chance.random()
+            if what < 0.1:
+                ears.append(CheckedEar(bus, topic, said))
+            elif what < 0.18 and ears:
+                chance.choice(ears).stop()
+            elif what < 0.19:
+                await client.client_kill_filter(_type="pubsub", skipme=True)
+            elif what < 0.2:
+                await client.client_kill_filter(_type="normal", skipme=True)
+            else:
+                said.append(Said(step, topic))
+                bus.publish(topic, {"type": "n", "number": step})
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.random() * 0.02)
+        async with asyncio.timeout(WAIT_S):
+            while any(ear.lacks() for ear in ears):  # noqa: ASYNC110 - three servers' news
+                await asyncio.sleep(0.02)
+        assert sum(len(ear.heard) for ear in ears) > 100, "nothing was tried"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message, by its number."""
+
+    number: int
+    topic: str
+
+
+class CheckedEar:
+    """Knows what of all that was said while it listened it has neither heard nor been warned of."""
+
+    def __init__(self, bus: RedisBus, topic: str, said: list[Said]) -> None:
+        self.topic, self.said = topic, said
+        self.begins, self.ends = len(said), None
+        self.heard: list[int] = []
+        self.warned = 0
+        self._unsubscribe = bus.subscribe(topic, self._hear)
+
+    def _hear(self, message: Message) -> None:
+        if message == GAP:
+            self.warned = len(self.said)
+        else:
+            self.heard.append(message["number"])
+
+    def stop(self) -> None:
+        self._unsubscribe()
+        self.ends = self.begins
+
+    def lacks(self) -> list[Said]:
+        assert len(set(self.heard)) == len(self.heard), "something came twice"
+        mine = [s for s in self.said[max(self.begins, self.warned) : self.ends]]
+        return [s for s in mine if s.topic == self.topic and s.number not in self.heard]
 
 
 @pytest.mark.parametrize("wrong", ["nobody listens", "wrong password"])
