@@ -14,6 +14,7 @@ from interview_ext.access.login import owner_name
 from interview_ext.api import messages as m
 from interview_ext.api import schemas, views
 from interview_ext.api.sockets import EventsSocket
+from interview_ext.api.waiting import Change
 from interview_ext.errors import Forbidden, NotFound, RoomNotLive, SeatClosed
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import Role, SeatClosing, SeatState
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from interview_ext.api.services import Services
 
 _REREAD = frozenset({"room", "people", "sandbox", "admitted", "rooms"})
 """Messages without content of their own: one that waits stands for all of its kind."""
@@ -52,7 +52,7 @@ class HostEventsSocket(EventsSocket):
         elif message["type"] == "gap":
             self.enqueue({"type": "hello"}, key="hello")
 
-    def _changed(self, _: bool) -> None:
+    def _changed(self, _: Change) -> None:
         self.enqueue({"type": "rooms"}, key="rooms")
 
     async def shown(self, message: Message) -> list[BaseModel]:
@@ -110,8 +110,8 @@ class RoomEventsSocket(EventsSocket):
         if message["type"] == "waiting":
             self.enqueue(message)
 
-    def _changed_elsewhere(self, who_waits: bool) -> None:
-        if who_waits:
+    def _changed_elsewhere(self, change: Change) -> None:
+        if change is Change.WAITING:
             self.enqueue({"type": "elsewhere"}, key="elsewhere")
 
     def _close_seat(self, reason: str) -> None:

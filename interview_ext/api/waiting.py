@@ -10,11 +10,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from interview_ext.api import messages as m
 from interview_ext.errors import InterviewError, NotFound
 from interview_ext.rooms.admission import Admission
-from interview_ext.rooms.model import Room, RoomState
+from interview_ext.rooms.model import RoomState
 from interview_ext.rooms.ports import Bus, Message, host_topic, people_topic
 from interview_ext.rooms.service import Rooms
 
@@ -22,8 +23,17 @@ log = logging.getLogger(__name__)
 
 OVER = frozenset({RoomState.ENDED, RoomState.ARCHIVED})
 
-Listener = Callable[[bool], None]
-"""Called when something has changed in a room: whether who waits is another list now."""
+
+class Change(Enum):
+    """What has changed in an owner's rooms."""
+
+    WAITING = auto()
+    """Who waits is another list now."""
+    OTHER = auto()
+    """Something else about the rooms or their people."""
+
+
+Listener = Callable[[Change], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +151,10 @@ class WaitingList:
                 log.warning("Who waits could not be read: %s", error.message)
                 self._told = -1
             # A page that came may have read the news before: a version tells, a comparison not.
-            other, self._told = self._told != self._version, self._version
+            change = Change.OTHER if self._told == self._version else Change.WAITING
+            self._told = self._version
             for listener in tuple(self._listeners):
-                listener(other)
+                listener(change)
 
     # -- reading
 

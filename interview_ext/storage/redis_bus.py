@@ -2,9 +2,10 @@
 
 Nothing is kept by Redis, and nothing of this is the truth: that is the store. What the bus
 owes is therefore not that every message arrives, but that whoever may have missed one learns
-of it. What no other server listens to is not sent at all (`redis_listeners`). Each listener then gets ``{"type": "gap"}`` (`interview_ext.rooms.ports.GAP`) and reads
+of it. Each listener then gets ``{"type": "gap"}`` (`interview_ext.rooms.ports.GAP`) and reads
 again what it shows. A stream, which keeps messages, would not change that: Redis too can be
 restarted, and a server that was away for long would have to read everything again anyhow.
+What no other server listens to is not sent (`redis_listeners`).
 
 Two connections, so that a reader that waits keeps no message from going out. Listeners of this
 server are called at once, whether Redis answers or not.
@@ -368,8 +369,9 @@ class RedisBus:
             return
         try:
             message = json.loads(body)
-            kind = message["type"]
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or "type" not in message:
             log.warning("Something on %s is no message of a server of ours", topic)
             return
         if topic == _SERVERS:
@@ -380,7 +382,6 @@ class RedisBus:
             self._local.publish(topic, message)
         finally:
             self.from_elsewhere = False
-
 
     def _hear_server(self, server_id: str, message: Message) -> None:
         kind = message["type"]

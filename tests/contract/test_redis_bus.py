@@ -260,7 +260,8 @@ class CheckedEar:
 
     def __init__(self, bus: RedisBus, topic: str, said: list[Said]) -> None:
         self.topic, self.said = topic, said
-        self.begins, self.ends = len(said), None
+        self.begins = len(said)
+        self.ends: int | None = None
         self.heard: list[int] = []
         self.warned = 0
         self._unsubscribe = bus.subscribe(topic, self._hear)
@@ -277,7 +278,7 @@ class CheckedEar:
 
     def lacks(self) -> list[Said]:
         assert len(set(self.heard)) == len(self.heard), "something came twice"
-        mine = [s for s in self.said[max(self.begins, self.warned) : self.ends]]
+        mine = self.said[max(self.begins, self.warned) : self.ends]
         return [s for s in mine if s.topic == self.topic and s.number not in self.heard]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from interview_ext.api.waiting import WaitingList, WaitingLists
+from interview_ext.api.waiting import Change, WaitingList, WaitingLists
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.model import RoomState, Seat
 from interview_ext.rooms.ports import host_topic, tell_people
@@ -22,15 +22,15 @@ class Page:
     """Somebody who listens to a list, and how often which room was read meanwhile."""
 
     house: House
-    list: WaitingList
+    kept: WaitingList
     leave: Callable[[], None] = lambda: None
-    told: list[bool] = field(default_factory=list)
+    told: list[Change] = field(default_factory=list)
     read: list[str] = field(default_factory=list)
 
     async def names(self) -> list[str]:
-        return [one.message.name for one in await self.list.now()]
+        return [one.message.name for one in await self.kept.now()]
 
-    async def settled(self) -> list[bool]:
+    async def settled(self) -> list[Change]:
         """What the page has been told since it was last asked."""
         for _ in range(20):
             await asyncio.sleep(0.01)
@@ -48,7 +48,7 @@ async def page(
     house: House, lists: WaitingLists, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Page]:
     page = Page(house, lists.of("owner"))
-    page.leave = page.list.listen(page.told.append)
+    page.leave = page.kept.listen(page.told.append)
     list_seats = house.store.list_seats
 
     async def counted(room_id: str) -> list[Seat]:
@@ -67,14 +67,14 @@ async def test_one_who_comes_has_only_their_room_read(house: House, page: Page) 
     await page.settled()
     page.read.clear()
     _, guest, _ = await house.guest(hosts[2])
-    assert True in await page.settled()
+    assert Change.WAITING in await page.settled()
     assert set(page.read) - {hosts[2].room_id} == set()
     page.read.clear()
-    (one,) = await page.list.now()
+    (one,) = await page.kept.now()
     assert (one.message.room_id, one.message.participant_id) == (guest.room_id, guest.id)
     assert page.read == [], "what has not changed is not read again"
     await house.admission.decline(hosts[2], guest.id)
-    assert True in await page.settled()
+    assert Change.WAITING in await page.settled()
     assert await page.names() == []
 
 
@@ -84,7 +84,7 @@ async def test_pages_are_not_woken_where_nobody_waits_who_did_not(house: House, 
     assert await page.names() == ["Guest"]
     await page.settled()
     tell_people(house.bus, host.room_id)
-    assert await page.settled() == [False]
+    assert await page.settled() == [Change.OTHER]
 
 
 async def test_news_that_somebody_else_has_read_still_reaches_the_others(
@@ -95,23 +95,23 @@ async def test_news_that_somebody_else_has_read_still_reaches_the_others(
     await page.settled()
     joining = asyncio.create_task(house.guest(host))
     while not joining.done():
-        await page.list.now()
+        await page.kept.now()
         await asyncio.sleep(0)
-    assert True in await page.settled()
+    assert Change.WAITING in await page.settled()
 
 
 async def test_somebody_present_is_told_from_one_who_went(house: House, page: Page) -> None:
     _, _, host = await house.room()
     _, guest, _ = await house.guest(host)
-    assert [one.present for one in await page.list.now()] == [False]
+    assert [one.present for one in await page.kept.now()] == [False]
     connection = object()
     house.presence.arrived(guest, connection)
-    assert True in await page.settled()
-    assert [one.present for one in await page.list.now()] == [True]
+    assert Change.WAITING in await page.settled()
+    assert [one.present for one in await page.kept.now()] == [True]
     house.presence.left(guest, connection)
     await asyncio.sleep(0.1)
-    assert True in await page.settled()
-    assert [one.present for one in await page.list.now()] == [False]
+    assert Change.WAITING in await page.settled()
+    assert [one.present for one in await page.kept.now()] == [False]
 
 
 async def test_rooms_that_are_new_renamed_or_over_are_followed(house: House, page: Page) -> None:
@@ -122,17 +122,17 @@ async def test_rooms_that_are_new_renamed_or_over_are_followed(house: House, pag
     await page.settled()
     assert await page.names() == ["Guest"]
     await house.rooms.change(host, RoomChanges(title="Renamed"))
-    assert True in await page.settled()
-    assert [one.message.title for one in await page.list.now()] == ["Renamed"]
+    assert Change.WAITING in await page.settled()
+    assert [one.message.title for one in await page.kept.now()] == ["Renamed"]
     await house.admission.admit(host, guest.id)
     await house.guest(host)
     await page.settled()
     assert await page.names() == ["Guest"]
     await house.rooms.set_state(host, RoomState.ENDED)
-    assert True in await page.settled()
+    assert Change.WAITING in await page.settled()
     assert await page.names() == []
     house.bus.publish(host_topic("owner"), {"type": "gap"})
-    assert await page.settled() == [False]
+    assert await page.settled() == [Change.OTHER]
 
 
 async def test_what_could_not_be_read_is_read_again(
@@ -148,12 +148,12 @@ async def test_what_could_not_be_read_is_read_again(
 
     monkeypatch.setattr(house.store, "list_seats", failing)
     tell_people(house.bus, host.room_id)
-    assert True in await page.settled(), "each page finds out"
+    assert Change.WAITING in await page.settled(), "each page finds out"
     with pytest.raises(StoreUnavailable):
-        await page.list.now()
+        await page.kept.now()
     monkeypatch.setattr(house.store, "list_seats", working)
     await house.guest(host)
-    assert True in await page.settled()
+    assert Change.WAITING in await page.settled()
     assert await page.names() == ["Guest"]
 
 
