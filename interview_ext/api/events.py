@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _REREAD = frozenset({"room", "people", "sandbox", "admitted", "rooms"})
 """Messages without content of their own: one that waits stands for all of its kind."""
 
+_FEW_DELETES = 100
+
 _write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 _NOT_FOR_THEM = (Forbidden, NotFound, RoomNotLive)
@@ -87,9 +89,12 @@ class RoomEventsSocket(EventsSocket):
     def _hear(self, message: Message) -> None:
         kind = message["type"]
         if kind == "durable":
-            # One for each keystroke, so it takes no detour where nothing is before it.
-            mine = message["participant_id"] == self._who.id
-            if mine and not self.send_at_once(durable_text(message)):
+            if message["participant_id"] != self._who.id:
+                return
+            # One for each keystroke, so it takes no detour where nothing is before it. Many
+            # large ones in a row would, unread, count as a page that does not read.
+            small = len(message["deletes"]) <= _FEW_DELETES
+            if not small or not self.send_at_once(durable_text(message)):
                 self.enqueue(message)
         elif kind == "deleted":
             self._close_seat(str(SeatClosing.ROOM_DELETED))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pycrdt
 from pycrdt import Doc
 
+from interview_ext.collab.deletions import deleted, with_deletes, without
 from interview_ext.collab.gate import Gate, Verdict
 from interview_ext.collab.nesting import Nesting, Spots
 from interview_ext.collab.rehearsal import Rehearsal
@@ -80,9 +80,11 @@ class Intake:
             raise ForeignClient("An update spoke for somebody else's page.")
         if verdict is Verdict.GAP:
             raise UpdateGap("An update builds on another that is missing.")
-        if verdict is Verdict.NEW:
+        new = update if verdict is Verdict.NEW else self._new_part(update, head, verdict)
+        if answer and head.deletes:
+            new = self._without_known_deletes(new, head)
+        if new is update:
             return self._accept(update, head)
-        new = self._new_part(update, head, verdict, answer=answer)
         return new if new == EMPTY_UPDATE else self._accept(new, read_update(new))
 
     def follow(self, update: bytes) -> None:
@@ -158,36 +160,17 @@ class Intake:
         self.nesting.remember(spots)
         self._placed += spots
 
-    def _new_part(
-        self, update: bytes, head: UpdateHead, verdict: Verdict, *, answer: bool
-    ) -> bytes:
-        """Return the update without what is known; a page repeats much after a reconnect."""
+    def _new_part(self, update: bytes, head: UpdateHead, verdict: Verdict) -> bytes:
+        """Return the update without the structs that are known."""
         if verdict is Verdict.OVERLAP:
             known = self.gate.known({span.client for span in head.inserts})
             try:
                 return pycrdt.get_update(update, write_state(known))
             except (ValueError, RuntimeError) as error:
                 raise WireError("An update cannot be read.") from error
-        deletes = head.deletes
-        if answer and deletes:
-            deletes = without(deletes, self._deleted())
-        return write_deletes(deletes) if deletes else EMPTY_UPDATE
+        return write_deletes(head.deletes) if head.deletes else EMPTY_UPDATE
 
-    def _deleted(self) -> dict[int, list[Span]]:
-        """Return the ranges that are deleted in the document, by client."""
-        deleted: dict[int, list[Span]] = {}
-        for span in read_update(self._doc.get_update(self._doc.get_state())).deletes:
-            deleted.setdefault(span.client, []).append(span)
-        return deleted
-
-
-def without(spans: tuple[Span, ...], ranges: Mapping[int, list[Span]]) -> tuple[Span, ...]:
-    """Return the spans that are not wholly inside a range of their client."""
-    return tuple(
-        span
-        for span in spans
-        if not any(
-            known.clock <= span.clock and span.end <= known.end
-            for known in ranges.get(span.client, ())
-        )
-    )
+    def _without_known_deletes(self, update: bytes, head: UpdateHead) -> bytes:
+        """Return the update without what is deleted already, if there is any such thing."""
+        new = without(head.deletes, deleted(self._doc))
+        return update if len(new) == len(head.deletes) else with_deletes(update, new)

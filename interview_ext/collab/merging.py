@@ -9,9 +9,9 @@ from typing import Any
 from pycrdt import Doc
 
 from interview_ext.collab.content import notebook_json
-from interview_ext.collab.intake import without
+from interview_ext.collab.deletions import deleted, without
 from interview_ext.collab.rehearsal import apply_guarded
-from interview_ext.collab.wire.update import Span, UpdateHead, read_update
+from interview_ext.collab.wire.update import UpdateHead, read_update
 from interview_ext.errors import Conflict, InterviewError
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import LogEntry
@@ -49,10 +49,7 @@ def thought(entries: Sequence[LogEntry]) -> Thought:
     base, branch = _replayed(entries[:1]), _replayed(entries)
     update = branch.get_update(base.get_state())
     head = read_update(update)
-    before: dict[int, list[Span]] = {}
-    for span in read_update(base.get_update(base.get_state())).deletes:
-        before.setdefault(span.client, []).append(span)
-    new = without(head.deletes, before)
+    new = without(head.deletes, deleted(base))
     return Thought(
         update=update,
         head=head._replace(deletes=new),

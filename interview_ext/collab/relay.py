@@ -50,6 +50,8 @@ from interview_ext.rooms.ports import Bus, LogMoved, UpdateLog, room_topic
 
 log = logging.getLogger(__name__)
 
+MOST_TOLD_DELETES = 1000
+"""Ranges in one ``durable``, about 20 kB: who connects again repeats all there ever were."""
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 2.0
 
 
@@ -505,14 +507,15 @@ class Relay:
     def _tell_durable(
         self, participant_id: str, clients: dict[str, int], deletes: tuple[Span, ...]
     ) -> None:
-        message: dict[str, Any] = {
-            "type": "durable",
-            "document": self._document.id,
-            "participant_id": participant_id,
-            "clients": clients,
-            "deletes": [list(span) for span in deletes],
-        }
-        self._bus.publish(self._topic, message)
+        for first in range(0, max(1, len(deletes)), MOST_TOLD_DELETES):
+            message: dict[str, Any] = {
+                "type": "durable",
+                "document": self._document.id,
+                "participant_id": participant_id,
+                "clients": {} if first else clients,
+                "deletes": [list(span) for span in deletes[first : first + MOST_TOLD_DELETES]],
+            }
+            self._bus.publish(self._topic, message)
 
     # -- other servers (see `across.Listener`)
 

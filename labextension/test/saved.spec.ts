@@ -151,7 +151,41 @@ describe('remaining', () => {
       ]
     ]
   ] as [[number, number, number], number[][]][])('%j leaves %j', (range, left) => {
-    expect(remaining(deletion, range).map(({ from, to }) => [from, to])).toEqual(left);
+    expect(remaining([deletion], [range]).map(({ from, to }) => [from, to])).toEqual(
+      left
+    );
+  });
+
+  it('takes several ranges of several clients, in any order', () => {
+    const other = { ...deletion, client: 2 };
+    const left = remaining(
+      [deletion, other],
+      [
+        [1, 18, 1],
+        [2, 0, 50],
+        [1, 5, 7],
+        [1, 14, 1]
+      ]
+    );
+    expect(left.map(({ client, from, to }) => [client, from, to])).toEqual([
+      [1, 12, 14],
+      [1, 15, 18],
+      [1, 19, 20]
+    ]);
+  });
+
+  it('is done at once with all that an hour of typing has deleted', () => {
+    const keystrokes = 20_000;
+    const ranges = Array.from(
+      { length: keystrokes },
+      (_, n): [number, number, number] => [1, 2 * n, 1]
+    );
+    const pending = ranges
+      .slice(-5_000)
+      .map(([client, from]) => ({ client, from, to: from + 1, at: NOW }));
+    const began = performance.now();
+    expect(remaining(pending, ranges)).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(2_000);
   });
 });
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pycrdt import Array, Doc, Text, TransactionEvent
+from pycrdt import Array, Doc, Map, Text, TransactionEvent
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import (
     WebSocketClientConnection,
@@ -102,6 +102,12 @@ class Page:
             socket.close()
         if self._reader is not None:
             await self._reader
+
+    def press(self, letter: str, at: int | None = None) -> None:
+        """Type one letter as JupyterLab's editor does: the document is dirty in the same update."""
+        with self.doc.transaction():
+            self.type(letter, at)
+            self.doc.get("state", type=Map)["dirty"] = True
 
     def type(self, text: str, at: int | None = None) -> None:
         """Type, letter by letter, at the end or at a place (in bytes)."""

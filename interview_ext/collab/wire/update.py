@@ -182,7 +182,7 @@ def write_deletes(deletes: tuple[Span, ...]) -> bytes:
     return b"".join(parts)
 
 
-def read_deletes(data: bytes, at: int) -> tuple[tuple[Span, ...], int]:
+def read_deletes(data: bytes, at: int, *, most: int = MAX_DELETES) -> tuple[tuple[Span, ...], int]:
     """Read the delete set that closes an update."""
     count, at = read_uint(data, at)
     if not count:
@@ -194,7 +194,7 @@ def read_deletes(data: bytes, at: int) -> tuple[tuple[Span, ...], int]:
         for _ in range(ranges):
             clock, at = read_uint(data, at)
             length, at = read_uint(data, at)
-            if not length or clock + length > MAX_CLOCK or len(spans) >= MAX_DELETES:
+            if not length or clock + length > MAX_CLOCK or len(spans) >= most:
                 raise WireError("A deletion is out of bounds.")
             spans.append(Span(client, clock, length))
     return tuple(spans), at

@@ -38,19 +38,71 @@ export interface SavedStatus {
   since: number | null;
 }
 
-/** Return what is left of a deletion after `length` clocks from `from` on were committed. */
+/**
+ * Return what is left of deletions after those ranges were committed.
+ *
+ * JupyterLab deletes something at every keystroke (the value of `dirty` before), so after an hour
+ * there are tens of thousands of ranges, and a page that connects again is told all of them.
+ */
 export function remaining(
-  deletion: Deletion,
-  [client, from, length]: Durable['deletes'][number]
+  deletions: readonly Deletion[],
+  committed: Durable['deletes']
 ): Deletion[] {
-  const to = from + length;
-  if (client !== deletion.client || to <= deletion.from || from >= deletion.to) {
-    return [deletion];
+  const ofClient = new Map<number, [from: number, to: number][]>();
+  for (const range of committed) {
+    const [client, from, length] = range as [number, number, number];
+    const ranges = ofClient.get(client);
+    if (ranges) {
+      ranges.push([from, from + length]);
+    } else {
+      ofClient.set(client, [[from, from + length]]);
+    }
   }
-  return [
-    { ...deletion, to: Math.min(deletion.to, from) },
-    { ...deletion, from: Math.max(deletion.from, to) }
-  ].filter(part => part.from < part.to);
+  for (const ranges of ofClient.values()) {
+    ranges.sort((one, other) => one[0] - other[0]);
+  }
+  return deletions.flatMap(deletion =>
+    left(deletion, ofClient.get(deletion.client) ?? [])
+  );
+}
+
+/** Return what of a deletion is in none of the ranges, which are sorted. */
+function left(
+  deletion: Deletion,
+  ranges: readonly (readonly [from: number, to: number])[]
+): Deletion[] {
+  const parts: Deletion[] = [];
+  let { from } = deletion;
+  for (let place = firstEndingAfter(ranges, from); place < ranges.length; place++) {
+    const [start, end] = ranges[place];
+    if (start >= deletion.to) {
+      break;
+    }
+    if (start > from) {
+      parts.push({ ...deletion, from, to: start });
+    }
+    from = Math.max(from, end);
+  }
+  if (from < deletion.to) {
+    parts.push({ ...deletion, from });
+  }
+  return parts;
+}
+
+function firstEndingAfter(
+  ranges: readonly (readonly [from: number, to: number])[],
+  clock: number
+): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ranges[middle][1] > clock) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
 }
 
 /** Follows one document. Only for documents that this page may write. */
@@ -75,8 +127,13 @@ export class SavedTracker implements IDisposable {
 
   /** The time of the oldest edit that is not committed; null when all are. */
   get pendingSince(): number | null {
-    const pending = [...this._insertions, ...this._deletions];
-    return pending.length ? Math.min(...pending.map(edit => edit.at)) : null;
+    let since: number | null = null;
+    for (const edits of [this._insertions, this._deletions]) {
+      for (const { at } of edits) {
+        since = since === null ? at : Math.min(since, at);
+      }
+    }
+    return since;
   }
 
   get isDisposed(): boolean {
@@ -98,10 +155,8 @@ export class SavedTracker implements IDisposable {
       this._insertions = this._insertions.filter(
         ({ client, clock }) => (clients[String(client)] ?? -1) < clock
       );
-      for (const range of deletes) {
-        this._deletions = this._deletions.flatMap(deletion =>
-          remaining(deletion, range)
-        );
+      if (deletes.length) {
+        this._deletions = remaining(this._deletions, deletes);
       }
     });
   }
