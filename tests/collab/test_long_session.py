@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from interview_ext.collab.deletions import deleted, with_deletes, without
 from interview_ext.collab.wire.update import Span, read_update, write_deletes
 from interview_ext.rooms.model import Role
 
 from .conftest import House
+from .pages import Page
 from .updates import letters
 
 KEYSTROKES = 20_000
 """An hour and a half of one person, at four a second."""
 MOST_S = 5.0
 """A page gives its connection up after eight seconds; a quadratic search took 30."""
+
+
+def typed(page: Page, letters: int) -> bool:
+    return len(page.text) == letters
 
 
 async def test_a_page_comes_back_to_a_long_document_as_to_a_short_one(house: House) -> None:
@@ -26,7 +32,7 @@ async def test_a_page_comes_back_to_a_long_document_as_to_a_short_one(house: Hou
         for _ in range(5000):
             ada.press("a")
         await ada.connect()
-        await bob.until(lambda n=done: len(bob.text) == n + 5000, wait_s=60)
+        await bob.until(partial(typed, bob, done + 5000), wait_s=60)
     shared = await house.shared()
     ranges = deleted(shared.ydoc.ydoc)
     assert len(ranges) >= KEYSTROKES - 4

@@ -49,8 +49,7 @@ export function remaining(
   committed: Durable['deletes']
 ): Deletion[] {
   const ofClient = new Map<number, [from: number, to: number][]>();
-  for (const range of committed) {
-    const [client, from, length] = range as [number, number, number];
+  for (const [client, from, length] of committed) {
     const ranges = ofClient.get(client);
     if (ranges) {
       ranges.push([from, from + length]);
@@ -73,11 +72,12 @@ function left(
 ): Deletion[] {
   const parts: Deletion[] = [];
   let { from } = deletion;
-  for (let place = firstEndingAfter(ranges, from); place < ranges.length; place++) {
-    const [start, end] = ranges[place];
-    if (start >= deletion.to) {
+  for (let place = firstEndingAfter(ranges, from); ; place++) {
+    const range = ranges[place];
+    if (range === undefined || range[0] >= deletion.to) {
       break;
     }
+    const [start, end] = range;
     if (start > from) {
       parts.push({ ...deletion, from, to: start });
     }
@@ -96,7 +96,7 @@ function firstEndingAfter(
   let [low, high] = [0, ranges.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (ranges[middle][1] > clock) {
+    if ((ranges[middle]?.[1] ?? Infinity) > clock) {
       high = middle;
     } else {
       low = middle + 1;
