@@ -22,7 +22,7 @@ from interview_ext.collab.wire.update import EMPTY_UPDATE, read_update
 from interview_ext.collab.wire.varint import read_bytes, write_text
 from interview_ext.errors import WireError
 
-from .typists import Typist, first_update, notebook, somebody
+from .typists import CLOCKS, Typist, first_update, notebook, somebody
 from .wire import Wire, client_frame
 
 _SYNC = 0
@@ -142,7 +142,7 @@ class Page:
         for span in spans:
             page = self.room.typists.get(span.client)
             if page is not None:
-                for number in range(span.clock, span.end):
+                for number in range(span.clock // CLOCKS, span.end // CLOCKS):
                     self._arrived(page, number, now)
 
     def _arrived(self, page: Page, number: int, now: float) -> None:
@@ -161,7 +161,7 @@ class Page:
         clocks = json.loads(message)["clients"]
         if self.typist is None:
             return
-        last = min(clocks.get(str(self.typist.client), 0), len(self.durable))
+        last = min(clocks.get(str(self.typist.client), 0) // CLOCKS, len(self.durable))
         while last and not self.durable[last - 1]:
             last -= 1
             self.durable[last] = now

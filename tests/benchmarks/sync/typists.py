@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from jupyter_ydoc import YNotebook
-from pycrdt import Array, Doc
+from pycrdt import Array, Doc, Map
 
 from interview_ext.collab.wire.framing import AwarenessEntry, write_awareness, write_update
 
@@ -72,6 +72,11 @@ def somebody(place: int) -> dict[str, Any]:
     }
 
 
+CLOCKS = 2
+"""What a keystroke takes of its client's clock: the letter, and ``dirty`` in the document's state,
+which the editor of JupyterLab 4.6 sets with each, in the same update."""
+
+
 class Typist:
     """One page's own messages: a letter each, and where its cursor is after each."""
 
@@ -82,16 +87,19 @@ class Typist:
         doc: Doc[Any] = Doc(client_id=self.client)
         doc.apply_update(state)
         source = doc.get("cells", type=Array)[0]["source"]
+        shared_state: Map[Any] = doc.get("state", type=Map)
         subscription = doc.observe(lambda event: self._updates.append(event.update))
         line = place % len(SOURCE)
         at = sum(len(text) for text in SOURCE[: line + 1]) - 1
         for number in range(letters):
-            source.insert(at + number, WORDS[number % len(WORDS)])
+            with doc.transaction():
+                source.insert(at + number, WORDS[number % len(WORDS)])
+                shared_state["dirty"] = True
         doc.unobserve(subscription)
 
     @property
     def updates(self) -> list[bytes]:
-        """One for each letter; the `n`-th brings clock `n` of this client."""
+        """One for each letter; each brings `CLOCKS` of this client."""
         return self._updates
 
     def keystroke(self, number: int) -> tuple[bytes, bytes]:
@@ -105,7 +113,7 @@ class Typist:
             place = {
                 "type": {"client": 1, "clock": 7},
                 "tname": None,
-                "item": {"client": self.client, "clock": number},
+                "item": {"client": self.client, "clock": CLOCKS * number},
                 "assoc": 0,
             }
             cursors = [{"anchor": place, "head": place, "primary": True, "empty": True}]
