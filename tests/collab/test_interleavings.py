@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Doc, Text, TransactionEvent
+from pycrdt import Doc, Map, Text, TransactionEvent
 
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.relay import Relay
@@ -31,6 +31,7 @@ from interview_ext.collab.wire.framing import (
     write_step_2,
     write_update,
 )
+from interview_ext.collab.wire.update import read_state
 from interview_ext.errors import InterviewError
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import now
@@ -78,6 +79,11 @@ steps = st.lists(st.one_of(typing, common, rare), min_size=10, max_size=60)
 
 def letters_of(doc: Doc[Any]) -> str:
     return str(doc.get("source", type=Text))
+
+
+def is_dirty(doc: Doc[Any]) -> None:
+    """Do what JupyterLab's editor does within each edit: it deletes the value before."""
+    doc.get("state", type=Map)["dirty"] = True
 
 
 class Peer:
@@ -181,7 +187,8 @@ class World:
         self.letters = map(chr, itertools.count(FIRST_LETTER))
         self.strokes: list[str] = []
         self.promised: dict[int, int] = {}
-        self.by_client: dict[int, str] = {}
+        self.by_client: dict[int, list[tuple[str, int]]] = {}
+        """By client, its letters with the clock from which on each is promised."""
         self.deleted: set[str] = set()
         self.documents: Documents
         self.shared: SharedDocument
@@ -231,16 +238,21 @@ class World:
         source = doc.get("source", type=Text)
         at = min(at, len(str(source)))
         typed = "".join(itertools.islice(self.letters, count))
+        mine = self.by_client.setdefault(doc.client_id, [])
         for offset, letter in enumerate(typed):
-            source.insert(LETTER_BYTES * (at + offset), letter)
-            self.by_client[doc.client_id] = self.by_client.get(doc.client_id, "") + letter
+            with doc.transaction():
+                source.insert(LETTER_BYTES * (at + offset), letter)
+                is_dirty(doc)
+            mine.append((letter, read_state(doc.get_state())[doc.client_id]))
         self.strokes.append(typed)
 
     def erase(self, doc: Doc[Any], at: int, count: int) -> None:
         source = doc.get("source", type=Text)
         gone = str(source)[at : at + count]
         if gone:
-            del source[LETTER_BYTES * at : LETTER_BYTES * (at + len(gone))]
+            with doc.transaction():
+                del source[LETTER_BYTES * at : LETTER_BYTES * (at + len(gone))]
+                is_dirty(doc)
             self.deleted.update(gone)
 
     async def settle(self) -> None:
@@ -284,11 +296,12 @@ class World:
         assert letters_of(self.shared.ydoc.ydoc) == text
         assert len(set(text)) == len(text), "a letter stands there twice"
         for client, end in self.promised.items():
-            for letter in self.by_client.get(client, "")[:end]:
-                assert letter in text or letter in self.deleted, "a promised letter is lost"
+            for letter, clock in self.by_client.get(client, []):
+                kept = letter in text or letter in self.deleted
+                assert kept or clock > end, "a promised letter is lost"
         for page in self.pages:
-            mine = self.by_client.get(page.doc.client_id, "")
-            assert all(letter in text or letter in self.deleted for letter in mine)
+            mine = self.by_client.get(page.doc.client_id, [])
+            assert all(letter in text or letter in self.deleted for letter, _ in mine)
         for stroke in self.strokes:
             left = [text.index(letter) for letter in stroke if letter in text]
             assert left == sorted(left), "letters typed in a row have changed their order"

@@ -53,9 +53,12 @@ async def interview(server: Server, updates: int) -> tuple[Room, Any, dict[str, 
         docs.append(doc)
         made.append(mine)
     for number in range(updates - 3):
-        cells = docs[number % 3].get("cells", type=Array)
+        doc = docs[number % 3]
+        cells = doc.get("cells", type=Array)
         source = cells[len(cells) - 1]["source"]
-        source.insert(len(source), "x" if number % 120 else "\n")
+        with doc.transaction():  # as JupyterLab's editor does it
+            source.insert(len(source), "x" if number % 120 else "\n")
+            doc.get("state", type=Map)["dirty"] = True
     entries: list[NewLogEntry] = []
     began = now() - timedelta(minutes=90)
     for number in range(updates):

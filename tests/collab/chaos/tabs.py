@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pycrdt import Array, Doc, Provider, Text, TransactionEvent
+from pycrdt import Array, Doc, Map, Provider, Text, TransactionEvent
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
 
@@ -89,7 +89,9 @@ class PycrdtTab:
 
     async def type(self, letter: str) -> Key:
         source = self._source
-        source.insert(len(source), letter)
+        with self.doc.transaction():
+            source.insert(len(source), letter)
+            self._is_dirty()
         assert self._last is not None
         return Key(letter, self._last.client, self._last.clock)
 
@@ -98,7 +100,9 @@ class PycrdtTab:
         before, found, _ = str(source).partition(key.letter)
         assert found, "what a tab has typed is gone from it"
         start = len(before.encode())
-        del source[start : start + len(key.letter.encode())]
+        with self.doc.transaction():
+            del source[start : start + len(key.letter.encode())]
+            self._is_dirty()
 
     async def cells(self) -> list[dict[str, Any]] | None:
         return self._cells.to_py() if self.connected else None
@@ -117,6 +121,10 @@ class PycrdtTab:
     def _source(self) -> Text:
         source: Text = self._cells[0]["source"]
         return source
+
+    def _is_dirty(self) -> None:
+        """Do what JupyterLab's editor does within each edit."""
+        self.doc.get("state", type=Map)["dirty"] = True
 
     def _note(self, event: TransactionEvent) -> None:
         for span in read_update(event.update).inserts:

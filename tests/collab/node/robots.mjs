@@ -37,8 +37,8 @@ class Page {
 
   type({ letter }) {
     const source = this.source;
-    source.insert(source.length, letter);
-    const clock = Y.getState(this.doc.store, this.doc.clientID) - 1;
+    const clock = Y.getState(this.doc.store, this.doc.clientID);
+    this.edit(() => source.insert(source.length, letter));
     this.point(source.length);
     tell({ page: this.id, typed: letter, client: this.doc.clientID, clock });
   }
@@ -47,10 +47,18 @@ class Page {
     const source = this.source;
     const place = source.toString().indexOf(letter);
     if (place >= 0) {
-      source.delete(place, 1);
+      this.edit(() => source.delete(place, 1));
       this.point(place);
     }
     tell({ page: this.id, deleted: letter, found: place >= 0 });
+  }
+
+  // As JupyterLab's editor does it, in one update.
+  edit(change) {
+    this.doc.transact(() => {
+      change();
+      this.doc.getMap('state').set('dirty', true);
+    });
   }
 
   point(index) {
