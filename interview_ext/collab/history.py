@@ -95,19 +95,21 @@ class History:
         StoreUnavailable
         """
         entries = await self._log.read(self._document_id)
-        if to is not None:
-            entries = [entry for entry in entries if entry.seq <= to]
+        earlier = [entry for entry in entries if entry.seq <= after]
+        later = [
+            entry for entry in entries if entry.seq > after and (to is None or entry.seq <= to)
+        ]
         loop = asyncio.get_running_loop()
         # A document stays in the thread that made it, also when it is thrown away.
         worker = ThreadPoolExecutor(1, thread_name_prefix="replay")
         follower: list[Follower] = []
         try:
-            await loop.run_in_executor(worker, lambda: follower.append(Follower(notebook=notebook)))
-            for start in range(0, len(entries), PAGE):
-                some = entries[start : start + PAGE]
-                found = await loop.run_in_executor(
-                    worker, _follow, follower[0], some, after, reports
-                )
+            await loop.run_in_executor(
+                worker, lambda: follower.append(Follower(notebook=notebook, earlier=earlier))
+            )
+            for start in range(0, len(later), PAGE):
+                some = later[start : start + PAGE]
+                found = await loop.run_in_executor(worker, _follow, follower[0], some, reports)
                 if found:
                     yield found
         finally:
@@ -146,12 +148,8 @@ def _content(entries: Sequence[LogEntry], *, notebook: bool) -> dict[str, Any] |
 
 
 def _follow(
-    follower: Follower, entries: Sequence[LogEntry], after: int, reports: Reports | None
+    follower: Follower, entries: Sequence[LogEntry], reports: Reports | None
 ) -> list[Change]:
     if reports is not None:
-        entries = [
-            replace(entry, origin=reports.of(entry)) if entry.seq > after else entry
-            for entry in entries
-        ]
-    changes = (follower.follow(entry) for entry in entries)
-    return [change for change in changes if change is not None and change.seq > after]
+        entries = [replace(entry, origin=reports.of(entry)) for entry in entries]
+    return [change for entry in entries if (change := follower.follow(entry)) is not None]

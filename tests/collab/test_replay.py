@@ -126,14 +126,14 @@ class Player:
         self.state["metadata"] = step["metadata"]
 
 
-def follow(updates: list[bytes]) -> list[Change]:
-    follower = Follower(notebook=True)
-    at = datetime.now(UTC)
+def follow(updates: list[bytes], *, after: int = 0) -> list[Change]:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
     entries = [
         LogEntry(document_id="d", seq=seq, at=at, client=1, seat=None, update=update)
         for seq, update in enumerate(updates, 1)
     ]
-    return [change for entry in entries if (change := follower.follow(entry)) is not None]
+    follower = Follower(notebook=True, earlier=entries[:after])
+    return [c for entry in entries[after:] if (c := follower.follow(entry)) is not None]
 
 
 @given(EDITS)
@@ -147,6 +147,17 @@ def test_a_replay_makes_what_was_made(edits: list[tuple[str, int, int, Any]]) ->
     made = notebook_json(typist.doc)
     assert player.state["cells"] == made["cells"]
     assert player.state["metadata"] == made["metadata"]
+
+
+@given(EDITS, st.integers(0, 25))
+def test_who_begins_later_is_told_the_same(
+    edits: list[tuple[str, int, int, Any]], after: int
+) -> None:
+    typist = Typist()
+    for edit in edits:
+        typist.do(*edit)
+    whole = follow(typist.updates)
+    assert follow(typist.updates, after=after) == [c for c in whole if c.seq > after]
 
 
 def test_a_keystroke_is_told_as_one() -> None:
