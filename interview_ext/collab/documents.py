@@ -168,8 +168,8 @@ class Documents:
             entries = await self._log.read(document.id)
             eraser = Eraser(entries, await self._log.client_owners(document.id), author)
             written, text = await asyncio.to_thread(eraser.erase)
-            if written != entries:
-                await self._log.replace(document.id, written)
+            # Also where nothing differs: the call before may have been cut off in its midst.
+            await self._log.replace(document.id, written)
             if self._exporter is not None:
                 last = entries[-1].seq if entries else 0
                 notebook = document.kind == "notebook"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,30 @@ async def test_what_is_larger_than_a_document_of_mongodb_comes_back(url: str) ->
         await store.delete_room(room.id)
         assert await store._db["parts"].count_documents({}) == 0
         assert await store._db["contents"].count_documents({}) == 0
+
+
+async def test_a_log_replaced_anew_leaves_nothing_of_the_one_before(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a crash between the new log and the removal of what only the old one named."""
+    async with opened(url) as store:
+        _, document, _ = await made_room(store)
+        await store.append(document.id, [an_entry(b"secret" * 900_000)])
+        after = [replace(e, update=b"e" * 5_000_000) for e in await store.read(document.id)]
+
+        async def fails(owner: str, ids: list[str]) -> None:
+            raise StoreUnavailable("cut off")
+
+        with monkeypatch.context() as cut:
+            cut.setattr(store._parts, "keep", fails)
+            with pytest.raises(StoreUnavailable):
+                await store.replace(document.id, after)
+        assert await store._db["parts"].count_documents({}) == 4
+        assert await store.read(document.id) == after
+        await store.replace(document.id, after)
+        assert await store.read(document.id) == after
+        rows = await store._db["parts"].find({}).to_list()
+        assert not any(b"secret" in row["data"] for row in rows)
 
 
 async def test_servers_that_record_in_one_room_make_one_chain(url: str) -> None:
