@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool, Dict, Enum, Int, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, Enum, List, TraitError, Unicode, default, validate
 
 from interview_ext.api.handlers.metrics import METRICS_PATH, MetricsHandler
 from interview_ext.api.operations import Where
@@ -29,6 +30,7 @@ from interview_ext.sandbox.profile_settings import (
     profiles_with,
 )
 from interview_ext.sandbox.profiles import GIB, Profile
+from interview_ext.sandbox.traits import Range
 from interview_ext.storage.backends import MONGODB, REDIS, check_url
 
 
@@ -82,7 +84,7 @@ class InterviewApp(ExtensionApp):
         its path. Empty: beside `store_path`, named after it.""",
     ).tag(config=True)
 
-    datasets_bytes = Int(
+    datasets_bytes = Range(
         100 * GIB,
         min=0,
         max=1024 * 1024 * GIB,
@@ -120,7 +122,7 @@ class InterviewApp(ExtensionApp):
         list (ours, collaboration's, widgets'). An extension sees all that happens in a room.""",
     ).tag(config=True)
 
-    join_attempts_per_minute = Int(
+    join_attempts_per_minute = Range(
         60,
         min=1,
         max=100_000,
@@ -150,7 +152,7 @@ class InterviewApp(ExtensionApp):
         of the one that is named.""",
     ).tag(config=True)
 
-    sandbox_pool_size = Int(
+    sandbox_pool_size = Range(
         1,
         min=0,
         max=50,
@@ -159,7 +161,7 @@ class InterviewApp(ExtensionApp):
         profile, and when many were asked for lately. 0: none are kept, whatever is planned.""",
     ).tag(config=True)
 
-    sandbox_pool_memory_bytes = Int(
+    sandbox_pool_memory_bytes = Range(
         GIB,
         min=0,
         max=1024 * GIB,
@@ -174,7 +176,7 @@ class InterviewApp(ExtensionApp):
         such as ``runsc`` (gVisor) or ``kata``. Empty: the engine's default.""",
     ).tag(config=True)
 
-    max_sandboxes = Int(
+    max_sandboxes = Range(
         100,
         min=1,
         max=10_000,
@@ -194,14 +196,14 @@ class InterviewApp(ExtensionApp):
         have to allow it.""",
     ).tag(config=True)
 
-    room_packages_build_s = Int(
+    room_packages_build_s = Range(
         600,
         min=10,
         max=7200,
         help="Longest time, in seconds, that installing a room's packages may take (10 to 7200).",
     ).tag(config=True)
 
-    room_packages_bytes = Int(
+    room_packages_bytes = Range(
         2 * GIB,
         min=1024 * 1024,
         max=64 * GIB,
@@ -323,10 +325,28 @@ class InterviewApp(ExtensionApp):
 
     # -- putting together
 
+    def _link_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Called by jupyter_server with the configuration."""
+        with self._rightly_configured():
+            super()._link_jupyter_server_extension(serverapp)
+
+    @contextmanager
+    def _rightly_configured(self) -> Iterator[None]:
+        """End the server, with a line that says why, if a setting is wrong.
+
+        It would otherwise start without any rooms, behind a traceback.
+        """
+        try:
+            yield
+        except TraitError as error:
+            self.log.critical("The server does not start, since a setting is wrong: %s", error)
+            self.exit(1)
+
     def initialize_settings(self) -> None:
         """Called by jupyter_server once its web application stands."""
         server = self._server
-        self.house = House(self, base_url=server.base_url, root_dir=Path(server.root_dir))
+        with self._rightly_configured():
+            self.house = House(self, base_url=server.base_url, root_dir=Path(server.root_dir))
         self.settings[SETTING] = self.house.services
 
     def initialize_handlers(self) -> None:

@@ -17,7 +17,7 @@ from jupyter_core.paths import jupyter_data_dir
 from prometheus_client import CollectorRegistry
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
-from traitlets import Bool, Dict, Int, List, TraitError, Unicode, default, validate
+from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 
 from .broker_clients import BrokerUsers
 from .broker_datasets import BrokerDatasets
@@ -34,6 +34,7 @@ from .package_images import PackageImages
 from .profile_settings import check_names, check_runtime, profiles_of, profiles_with
 from .profiles import GIB, Profile
 from .sandboxes import Sandboxes
+from .traits import Range
 
 CLIENTS = "clients.json"
 CLAIMS = "claims"
@@ -73,7 +74,7 @@ class BrokerApp(JupyterApp):
         Unicode(), default_value=["python"], help="The profiles whose sandboxes are kept started."
     ).tag(config=True)
 
-    pool_size = Int(
+    pool_size = Range(
         1,
         min=0,
         max=50,
@@ -81,7 +82,7 @@ class BrokerApp(JupyterApp):
         interviews that the clients have planned. 0: none, whatever is planned.""",
     ).tag(config=True)
 
-    pool_memory_bytes = Int(
+    pool_memory_bytes = Range(
         GIB,
         min=0,
         max=1024 * GIB,
@@ -94,7 +95,7 @@ class BrokerApp(JupyterApp):
         engine's default.""",
     ).tag(config=True)
 
-    max_sandboxes = Int(
+    max_sandboxes = Range(
         100,
         min=1,
         max=10_000,
@@ -107,14 +108,14 @@ class BrokerApp(JupyterApp):
         from the package index that pip goes by on this machine.""",
     ).tag(config=True)
 
-    room_packages_build_s = Int(
+    room_packages_build_s = Range(
         600,
         min=10,
         max=7200,
         help="Longest time, in seconds, that installing a room's packages may take (10 to 7200).",
     ).tag(config=True)
 
-    room_packages_bytes = Int(
+    room_packages_bytes = Range(
         2 * GIB,
         min=1024 * 1024,
         max=64 * GIB,
@@ -127,7 +128,7 @@ class BrokerApp(JupyterApp):
         ``{"python": {"memory_bytes": 2147483648}}``.""",
     ).tag(config=True)
 
-    datasets_bytes = Int(
+    datasets_bytes = Range(
         100 * GIB,
         min=0,
         max=1024 * 1024 * GIB,
