@@ -39,7 +39,6 @@ from interview_ext.execution.launcher import SandboxLauncher
 from interview_ext.execution.packages import RoomPackages
 from interview_ext.execution.ports import Files, OnWait
 from interview_ext.execution.service import Executions
-from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
 from interview_ext.rooms.erasure import Erasure
 from interview_ext.rooms.ids import digest, now
@@ -354,10 +353,10 @@ class House:
             on_wait=on_wait,
         )
 
-    def _routes_of(self, actor: Actor) -> list[Route]:
+    def _routes_of(self, admitted: bool) -> list[Route]:  # noqa: FBT001 - the doors call it
         """Return the other parts' routes in a door; they check role and state themselves."""
         found: list[Route] = list(routes(Where.DOOR))
-        if actor.admitted:
+        if admitted:
             found += document_handlers(self.desk)
             found += kernel_routes(self.kernel_desk)
         return found

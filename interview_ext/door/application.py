@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tornado.routing import Rule
 from tornado.web import Application
 
 from interview_ext.door.base import secure_headers
 from interview_ext.door.context import DoorContext
 from interview_ext.door.csp import Scope, lab_policy
 from interview_ext.door.lab_settings import DoorSettings
-from interview_ext.door.routes import MissingHandler, door_routes
+from interview_ext.door.routes import MissingHandler
 from interview_ext.door.seats import SeatAuthorizer, SeatIdentity
 from interview_ext.rooms.actor import Actor
 
@@ -45,6 +45,7 @@ def make_application(
     context: DoorContext,
     server_settings: Mapping[str, Any],
     own_settings: DoorSettings,
+    rules: Sequence[Rule],
 ) -> Application:
     """Return the application behind one seat's door, for as long as `actor` is true.
 
@@ -54,6 +55,8 @@ def make_application(
         Scheme and host under which the browser sees the door; policies name it.
     own_settings:
         JupyterLab's settings of this person, which outlive the application.
+    rules:
+        See `routes.door_rules`.
     """
     door_path = context.links.door_path(actor.room_id, actor.id)
     scope = Scope(origin=origin, door_path=door_path, static_path=context.assets.url_path)
@@ -81,8 +84,4 @@ def make_application(
         interview_lab_settings=own_settings,
         default_handler_class=MissingHandler,
     )
-    routes = [
-        (re.escape(door_path) + pattern, *rest)
-        for pattern, *rest in door_routes(actor, api=context.api_routes)
-    ]
-    return Application(routes, **settings)
+    return Application(list(rules), **settings)

@@ -19,8 +19,8 @@ Route = tuple[Any, ...]
 """A tornado URL spec whose pattern is relative to the door's base URL."""
 
 
-ApiRoutes = Callable[[Actor], Sequence[Route]]
-"""Returns the routes that the other parts have for a seat."""
+ApiRoutes = Callable[[bool], Sequence[Route]]
+"""Returns the routes that the other parts have, for those who have been admitted or who wait."""
 
 
 class KernelLanguage(Protocol):

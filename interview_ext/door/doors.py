@@ -38,6 +38,7 @@ from interview_ext.door.landing import RefusedHandler, StaticHandler, landing_ro
 from interview_ext.door.links import Links
 from interview_ext.door.page import room_extensions
 from interview_ext.door.pass_on import PassOn, concerns_owner
+from interview_ext.door.routes import door_rules
 from interview_ext.door.seats import branch_secrets, keep_only_xsrf, seat_secrets
 from interview_ext.errors import InterviewError, NotFound, TooLarge
 from interview_ext.rooms.actor import Actor
@@ -97,7 +98,7 @@ class Doors(Router):
             first_load=FirstLoad(assets, folder=cache_dir),
             lab_settings=LabSettings(lab, extensions=extensions),
             attempts=RateLimit(per_minute=options.join_attempts_per_minute),
-            api_routes=api_routes or (lambda _actor: ()),
+            api_routes=api_routes or (lambda _admitted: ()),
         )
         self._server_settings = server_settings
         self._landing = Application(
@@ -106,6 +107,7 @@ class Doors(Router):
             **{k: v for k, v in server_settings.items() if k == "log_function"},
         )
         self._pass_on = pass_on
+        self._rules: dict[bool, list[Rule]] = {}
         self._seat_watch: asyncio.Task[None] | None = None
         self._entries: dict[str, _Entry] = {}
         self._topics: dict[str, Callable[[], None]] = {}
@@ -197,11 +199,22 @@ class Doors(Router):
                 context=self.context,
                 server_settings=self._server_settings,
                 own_settings=entry.settings,
+                rules=self._rules_of(actor),
             )
             while len(entry.applications) >= _MAX_ORIGINS:
                 entry.applications.pop(next(iter(entry.applications)))
             entry.applications[key] = application
         return application
+
+    def _rules_of(self, actor: Actor) -> list[Rule]:
+        rules = self._rules.get(actor.admitted)
+        if rules is None:
+            rules = self._rules[actor.admitted] = door_rules(
+                admitted=actor.admitted,
+                api=self.context.api_routes,
+                rooms_path=self.context.links.rooms_path,
+            )
+        return rules
 
     def _as_the_browser_sees_it(self, request: HTTPServerRequest) -> None:
         """Give handlers the host of the address bar: they compare it with a page's Origin."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import nbformat
 import pytest
 from jupyter_ydoc import YNotebook
 
-from interview_ext.collab.export import Exporter
+from interview_ext.collab.export import RESTS, Exporter
 from interview_ext.rooms.model import STAFF, Document, Role
 from tests.collab.conftest import House
 from tests.collab.test_documents import NOTEBOOK
@@ -113,6 +114,42 @@ async def test_changes_in_quick_succession_are_one_export(tmp_path: Path, house:
     await exported(exporter.path(house.notes), "1")
     await exporter.stop()
     assert growing.asked == 1
+
+
+class Slow:
+    """One of many documents whose file takes its time."""
+
+    writing = 0
+    most = 0
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def read(self) -> Callable[[], dict[str, Any] | str]:
+        def content() -> str:
+            Slow.writing += 1
+            Slow.most = max(Slow.most, Slow.writing)
+            time.sleep(0.02)
+            Slow.writing -= 1
+            return self.document.id
+
+        return content
+
+
+async def test_many_files_are_written_one_by_one_with_rests(tmp_path: Path, house: House) -> None:
+    """The log's commits wait for the same disk."""
+    exporter = Exporter(tmp_path, delay_s=0.01)
+    many = [replace(house.notes, id=f"doc_{n}", room_id=f"room_{n}") for n in range(30)]
+    began = time.monotonic()
+    for document in many:
+        exporter.changed(Slow(document))
+    for document in many[:4]:
+        await exported(exporter.path(document), document.id)
+    assert time.monotonic() - began > 3 * 0.02 * RESTS
+    assert not exporter.path(many[-1]).exists()
+    assert Slow.most == 1
+    await exporter.stop()
+    assert [exporter.path(document).read_text() for document in many] == [d.id for d in many]
 
 
 async def exported(path: Path, content: str) -> None:
