@@ -39,6 +39,7 @@ from interview_ext.execution.launcher import SandboxLauncher
 from interview_ext.execution.packages import RoomPackages
 from interview_ext.execution.ports import Files, OnWait
 from interview_ext.execution.service import Executions
+from interview_ext.pauses import ShortPauses
 from interview_ext.rooms.admission import Admission
 from interview_ext.rooms.erasure import Erasure
 from interview_ext.rooms.ids import digest, now
@@ -193,6 +194,7 @@ class House:
             rooms=self.store.list_open_rooms,
             document_sockets=lambda: self.documents.peers,
         )
+        self._pauses = ShortPauses(idle=lambda: not self.presence.rooms())
         self._doors: Doors | None = None
         self._steps: set[asyncio.Task[None]] = set()
         self._unfollow: Callable[[], None] | None = None
@@ -228,6 +230,7 @@ class House:
         await self.bus.start()
         await self.store.start()
         await self.presence.start()
+        self._pauses.start()
         self._unfollow = self.bus.subscribe(ROOMS_TOPIC, self._on_step)
         await self.documents.start()
         await self.branches.start()
@@ -266,6 +269,7 @@ class House:
             await self._tickets.stop()
         await self.bus.stop()
         await self.store.stop()
+        await self._pauses.stop()
 
     # -- what one part does when another moves
 

@@ -249,7 +249,7 @@ async def large_notebook(*, times: int, say: Say) -> Sheet:
                 say(f"{subject.name}: a large notebook")
                 rooms = await subject.rooms(times, 1 + JOINING, LARGE_BYTES)
                 for person in (person for room in rooms for person in room):
-                    person["quiet"] = True
+                    person |= {"quiet": True, "least_bytes": LARGE_BYTES}
                 spec = {"join": True, "more_bytes": LARGE_BYTES, "seed": subject.seed}
                 result = await _load({**spec, "rooms": rooms}, None)
         opened, joined = result["opened"], result["joined"]
