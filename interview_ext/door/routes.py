@@ -47,8 +47,8 @@ LAB_ROUTES: tuple[Route, ...] = (
 class _Below(PathMatches):
     """Matches what comes behind a door's own path, whichever door it is.
 
-    So all doors have their rules in common. Rules of each door's own took 40 ms of compiling for
-    each page that came, and a megabyte for each room.
+    So all doors have their rules in common. Rules of each door's own took 4 ms of compiling for
+    each page that came, and a third of the server's memory with 500 rooms (624 to 410 MB).
     """
 
     def __init__(self, pattern: str, rooms_path: str) -> None:
