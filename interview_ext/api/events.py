@@ -32,6 +32,7 @@ _REREAD = frozenset({"room", "people", "sandbox", "admitted", "rooms"})
 """Messages without content of their own: one that waits stands for all of its kind."""
 
 _FEW_DELETES = 100
+"""Of an edit. What a page that comes again repeats has more, in several messages."""
 
 _write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from interview_ext.api import messages as m
 from interview_ext.errors import InterviewError, NotFound
 from interview_ext.rooms.admission import Admission
-from interview_ext.rooms.model import RoomState
 from interview_ext.rooms.ports import Bus, Message, host_topic, people_topic
 from interview_ext.rooms.service import Rooms
 
 log = logging.getLogger(__name__)
 
-OVER = frozenset({RoomState.ENDED, RoomState.ARCHIVED})
+_ROOMS = ""
+"""Stands among the ids of rooms for the list of the rooms themselves."""
 
 
 class Change(Enum):
@@ -90,8 +91,7 @@ class WaitingList:
         self._titles: dict[str, str] = {}
         self._found: dict[str, tuple[Waiting, ...]] = {}
         self._version = self._told = 0
-        self._rooms_stale = True
-        self._stale: set[str] = set()
+        self._stale = {_ROOMS}
         self._heard = False
         self._reading = asyncio.Lock()
         self._telling: asyncio.Task[None] | None = None
@@ -114,13 +114,11 @@ class WaitingList:
 
     def _hear_rooms(self, message: Message) -> None:
         if message["type"] in ("rooms", "gap"):
-            self._rooms_stale = True
-            self._read_soon()
+            self._is_stale(_ROOMS)
 
     def _hear_people(self, room_id: str, message: Message) -> None:
         if message["type"] in ("people", "gap"):
-            self._stale.add(room_id)
-            self._read_soon()
+            self._is_stale(room_id)
 
     def _leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
@@ -134,7 +132,8 @@ class WaitingList:
             self._telling.cancel()
         self._unheard()
 
-    def _read_soon(self) -> None:
+    def _is_stale(self, what: str) -> None:
+        self._stale.add(what)
         self._heard = True
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell(), name="who waits")
@@ -159,25 +158,27 @@ class WaitingList:
     # -- reading
 
     async def _read(self) -> None:
-        """Read once what was known to be stale on entry; what fails stays stale."""
-        if self._rooms_stale:
-            self._rooms_stale = False
-            try:
+        """Read once what is stale: the list of the rooms first, which may add some."""
+        if _ROOMS in self._stale:
+            with self._stale_if_it_fails(_ROOMS):
                 await self._read_rooms()
-            except BaseException:
-                self._rooms_stale = True
-                raise
-        for room_id in tuple(self._stale):
-            self._stale.discard(room_id)
-            try:
+        for room_id in self._stale - {_ROOMS}:
+            with self._stale_if_it_fails(room_id):
                 await self._read_room(room_id)
-            except BaseException:
-                self._stale.add(room_id)
-                raise
+
+    @contextmanager
+    def _stale_if_it_fails(self, what: str) -> Iterator[None]:
+        """Whatever is heard of it from now on makes it stale again."""
+        self._stale.discard(what)
+        try:
+            yield
+        except BaseException:
+            self._stale.add(what)
+            raise
 
     async def _read_rooms(self) -> None:
         rooms = await self._rooms.owned_by(self._owner)
-        before, self._titles = self._titles, {r.id: r.title for r in rooms if r.state not in OVER}
+        before, self._titles = self._titles, {r.id: r.title for r in rooms if not r.state.is_over}
         for room_id in before.keys() - self._titles.keys():
             self._forget(room_id)
         self._stale |= {i for i, title in self._titles.items() if before.get(i) != title}

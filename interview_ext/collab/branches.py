@@ -40,15 +40,13 @@ from interview_ext.errors import (
 from interview_ext.rooms import branching
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import Clock, digest, new_id, new_secret, now
-from interview_ext.rooms.model import Branch, Document, NewLogEntry, RoomState
+from interview_ext.rooms.model import Branch, Document, NewLogEntry
 from interview_ext.rooms.ports import Bus, Store, room_topic, tell_people
 from interview_ext.rooms.roles import Action
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
 
 log = logging.getLogger(__name__)
-
-_OVER = frozenset({RoomState.ENDED, RoomState.ARCHIVED})
 
 
 class Branches:
@@ -80,7 +78,7 @@ class Branches:
         """Discard what a killed server has left of interviews that are over."""
         for branch in await self._store.list_branches():
             room = await self._store.get_room(branch.room_id)
-            if room is None or room.state in _OVER:
+            if room is None or room.state.is_over:
                 await self._end_with_room(branch)
 
     async def show(self, actor: Actor, secrets: Mapping[str, str]) -> None:

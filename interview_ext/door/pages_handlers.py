@@ -14,18 +14,16 @@ from interview_ext.door.page import page_config, render, render_lab
 from interview_ext.errors import Forbidden, InterviewError, NotFound, RoomNotLive
 from interview_ext.rooms import roles
 from interview_ext.rooms.actor import Actor
-from interview_ext.rooms.model import Branch, Role, Room, RoomState
+from interview_ext.rooms.model import Branch, Role, Room
 from interview_ext.rooms.roles import Action
-
-_OVER = (RoomState.ENDED, RoomState.ARCHIVED)
 
 
 def right_page(actor: Actor, room: Room) -> str:
     """Return where somebody belongs now: ``lobby``, ``lab`` or ``end``."""
     may = roles.allowed(actor.role, room.state, admitted=actor.admitted)
-    if Action.DOCUMENT_READ in may and room.state not in _OVER:
+    if Action.DOCUMENT_READ in may and not room.state.is_over:
         return "lab"
-    if room.state in _OVER and actor.admitted:
+    if room.state.is_over and actor.admitted:
         return "end"
     return "lobby"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from interview_ext.errors import EngineUnavailable, InterviewError
-from interview_ext.rooms.model import Room, RoomState
+from interview_ext.rooms.model import Room
 from interview_ext.rooms.ports import Bus, host_topic, room_topic
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ READY_FOR_S = 900.0
 """How often rooms that are still to come ask for what is ready, so that it counts as used."""
 FAILED_FOR_S = 60.0
 """How soon it is asked whether what failed has been got over, as an engine's absence may be."""
-OVER = frozenset({RoomState.ENDED, RoomState.ARCHIVED})
 BUILDING, READY, FAILED = "building", "ready", "failed"
 
 
@@ -77,7 +76,7 @@ class RoomPackages:
 
     def of(self, room: Room) -> PackagesState | None:
         """How far a room's packages are; None if it has none, or is over."""
-        if not room.packages or room.state in OVER:
+        if not room.packages or room.state.is_over:
             return None
         following = self._rooms.get(room.id)
         if following is None or following.wants != _wants(room):
@@ -101,7 +100,7 @@ class RoomPackages:
         again:
             Whether to try once more what has failed.
         """
-        if not room.packages or room.state in OVER:
+        if not room.packages or room.state.is_over:
             return
         now = asyncio.get_running_loop().time()
         seen = PackagesState(state=BUILDING)

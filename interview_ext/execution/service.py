@@ -142,7 +142,7 @@ class Executions:
     async def _recover(self, lease: Lease) -> None:
         """See `ownership.Recover`."""
         room = await self._rooms.get(lease.room_id)
-        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+        if room.state.is_over:
             return
         starting = self._starting
         going_on = await end_unfinished(
@@ -432,7 +432,7 @@ class Executions:
             They are gone with the kernel; it is frozen.
         """
         room = await self._rooms.check(actor, Action.FILES_READ)
-        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+        if room.state.is_over:
             return await self._keeper.listed(room.id)
         await self._ready(room.id)
         runner = self._runners.get(room.id)
@@ -441,7 +441,7 @@ class Executions:
     async def file(self, actor: Actor, path: str) -> bytes:
         """Return one of them. Raises NotFound, BadRequest, TooLarge and as `files` does."""
         room = await self._rooms.check(actor, Action.FILES_READ)
-        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+        if room.state.is_over:
             return await self._keeper.read(room.id, path)
         await self._ready(room.id)
         runner = self._runners.get(room.id)

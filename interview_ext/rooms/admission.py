@@ -104,7 +104,7 @@ class Admission:
         room = await self._rooms.check(actor, Action.ROOM_MANAGE)
         if role is Role.HOST:
             raise BadRequest("A room has one host; invite an interviewer instead.")
-        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+        if room.state.is_over:
             raise Conflict(f"This interview is {room.state}; nobody can be invited any more.")
         if not MIN_EXPIRY_S <= expires_in_s <= MAX_EXPIRY_S:
             raise BadRequest(f"`expires_in` must be {MIN_EXPIRY_S} to {MAX_EXPIRY_S} seconds.")
@@ -345,7 +345,7 @@ class Admission:
         """
         room = await self._rooms.check(actor, Action.ROOM_MANAGE)
         person = await self._member(room, participant_id)
-        if room.state in (RoomState.ENDED, RoomState.ARCHIVED):
+        if room.state.is_over:
             raise Conflict(f"This interview is {room.state}; nobody can be let in any more.")
         seats = await self._open_seats(person)
         waiting = [s for s in seats if s.state is SeatState.WAITING]

@@ -24,7 +24,6 @@ from interview_ext.rooms.model import (
     Participant,
     Role,
     Room,
-    RoomState,
     Run,
 )
 from interview_ext.rooms.ports import Bus, Store, room_topic, tell_people
@@ -154,7 +153,7 @@ class Erasure:
             raise NotFound("There is no such participant in this interview.")
         if room.legal_hold:
             raise LegalHold("This interview is under a legal hold; nothing of it can be erased.")
-        if room.state not in (RoomState.ENDED, RoomState.ARCHIVED):
+        if not room.state.is_over:
             raise Conflict(
                 f"This interview is {room.state}; somebody can be erased once it is over.",
                 hint="End it first.",

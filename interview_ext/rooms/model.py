@@ -23,6 +23,11 @@ class RoomState(StrEnum):
     ENDED = "ended"
     ARCHIVED = "archived"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the interview has ended; it never begins again."""
+        return self in (RoomState.ENDED, RoomState.ARCHIVED)
+
 
 class Role(StrEnum):
     """What a participant is in a room; `roles` says what each may do."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pycrdt import Array, Doc, Map, Text, TransactionEvent
+from pycrdt import Array, Doc, Text, TransactionEvent
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import (
     WebSocketClientConnection,
@@ -27,6 +27,7 @@ from interview_ext.collab.wire.framing import (
     write_update,
 )
 from interview_ext.collab.wire.varint import read_text, read_uint, write_text, write_uint
+from tests.collab.updates import be_dirty
 from tests.sockets import hang_up, open_socket
 
 WAIT_S = 10.0
@@ -107,7 +108,7 @@ class Page:
         """Type one letter as JupyterLab's editor does: the document is dirty in the same update."""
         with self.doc.transaction():
             self.type(letter, at)
-            self.doc.get("state", type=Map)["dirty"] = True
+            be_dirty(self.doc)
 
     def type(self, text: str, at: int | None = None) -> None:
         """Type, letter by letter, at the end or at a place (in bytes)."""

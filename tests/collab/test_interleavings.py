@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pycrdt import Doc, Map, Text, TransactionEvent
+from pycrdt import Doc, Text, TransactionEvent
 
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.relay import Relay
@@ -40,6 +40,7 @@ from interview_ext.rooms.ports import Message, room_topic
 from interview_ext.storage.memory_bus import MemoryBus
 from interview_ext.storage.sqlite import SqliteStore
 from tests.collab.conftest import FailingLog
+from tests.collab.updates import be_dirty
 
 pytestmark = pytest.mark.usefixtures("snapshots_all_the_time")
 PEOPLE = 3
@@ -79,11 +80,6 @@ steps = st.lists(st.one_of(typing, common, rare), min_size=10, max_size=60)
 
 def letters_of(doc: Doc[Any]) -> str:
     return str(doc.get("source", type=Text))
-
-
-def is_dirty(doc: Doc[Any]) -> None:
-    """Do what JupyterLab's editor does within each edit: it deletes the value before."""
-    doc.get("state", type=Map)["dirty"] = True
 
 
 class Peer:
@@ -242,7 +238,7 @@ class World:
         for offset, letter in enumerate(typed):
             with doc.transaction():
                 source.insert(LETTER_BYTES * (at + offset), letter)
-                is_dirty(doc)
+                be_dirty(doc)
             mine.append((letter, read_state(doc.get_state())[doc.client_id]))
         self.strokes.append(typed)
 
@@ -252,7 +248,7 @@ class World:
         if gone:
             with doc.transaction():
                 del source[LETTER_BYTES * at : LETTER_BYTES * (at + len(gone))]
-                is_dirty(doc)
+                be_dirty(doc)
             self.deleted.update(gone)
 
     async def settle(self) -> None:

@@ -14,6 +14,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from interview_ext.collab import snapshots
 from interview_ext.collab.content import notebook_json
+from interview_ext.collab.deletions import deleted
 from interview_ext.collab.gate import SERVER, Gate
 from interview_ext.collab.intake import Intake, UpdateGap
 from interview_ext.collab.nesting import MAX_LEVELS
@@ -111,8 +112,7 @@ def assert_same(one: Restored, two: Restored) -> None:
 
 
 def deletes_of(doc: Doc[Any]) -> set[tuple[int, int]]:
-    spans = read_update(doc.get_update(doc.get_state())).deletes
-    return {(span.client, clock) for span in spans for clock in range(span.clock, span.end)}
+    return {(span.client, clock) for span in deleted(doc) for clock in range(span.clock, span.end)}
 
 
 def depths_of(found: Restored) -> tuple[Any, Any]:

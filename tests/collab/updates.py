@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pycrdt import Doc, Text
+from pycrdt import Doc, Map, Text
 
 from interview_ext.collab.wire.varint import write_text, write_uint
 
@@ -13,6 +13,11 @@ def letters(text: str, *, client: int, clock: int = 0, root: str = "source") -> 
     """An update that inserts a text at the beginning of a root, at any client and clock."""
     head = b"".join(map(write_uint, (1, 1, client, clock)))
     return head + b"\x04\x01" + write_text(root) + write_text(text) + b"\x00"
+
+
+def be_dirty(doc: Doc[Any]) -> None:
+    """Do what JupyterLab's editor does within each edit: it deletes the value before."""
+    doc.get("state", type=Map)["dirty"] = True
 
 
 def typed(client: int, text: str) -> list[bytes]:

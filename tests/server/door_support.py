@@ -10,6 +10,7 @@ from typing import Any
 
 from tornado.routing import PathMatches, Router, Rule, RuleRouter
 
+from interview_ext.door.routes import any_door
 from interview_ext.rooms.model import Room
 from tests.server.conftest import Person, Server
 
@@ -38,8 +39,9 @@ async def door_patterns(server: Server, person: Person) -> list[str]:
     seats = await server.services.store.list_seats(person.room_id)
     seat = next(s for s in seats if s.participant_id == person.participant_id)
     application = next(reversed(server.doors._entries[seat.id].applications.values()))
+    door = any_door(server.doors.context.links.rooms_path)
     return [
-        rule.matcher.regex.pattern.removeprefix(person.door).removesuffix("$")
+        rule.matcher.regex.pattern.removeprefix(door).removesuffix("$")
         for rule in rules(application.default_router)
         if isinstance(rule.matcher, PathMatches)
     ]

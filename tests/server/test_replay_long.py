@@ -15,6 +15,7 @@ from pycrdt import Array, Doc, Map, Text
 
 from interview_ext.rooms.ids import now
 from interview_ext.rooms.model import NewLogEntry, Role, Room, RoomState
+from tests.collab.updates import be_dirty
 from tests.server.api_support import Asker, host_outside, put_into, server_without_engine
 from tests.server.conftest import TOKEN, Server
 
@@ -58,7 +59,7 @@ async def interview(server: Server, updates: int) -> tuple[Room, Any, dict[str, 
         source = cells[len(cells) - 1]["source"]
         with doc.transaction():  # as JupyterLab's editor does it
             source.insert(len(source), "x" if number % 120 else "\n")
-            doc.get("state", type=Map)["dirty"] = True
+            be_dirty(doc)
     entries: list[NewLogEntry] = []
     began = now() - timedelta(minutes=90)
     for number in range(updates):

@@ -20,6 +20,19 @@ class Node:
         self.me = self
 
 
+async def gone(reference: weakref.ref[Node]) -> None:
+    """Wait until the collector has found it."""
+    async with asyncio.timeout(10):
+        while reference() is not None:  # noqa: ASYNC110 - the collector tells nobody
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def every_pause_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "LONG_S", 0.0)
+    monkeypatch.setattr(pauses, "LOOK_EVERY_S", 0.01)
+
+
 @pytest.fixture
 def nothing_frozen() -> Iterator[None]:
     gc.collect()
@@ -29,12 +42,10 @@ def nothing_frozen() -> Iterator[None]:
     assert not any("ShortPauses" in repr(callback) for callback in gc.callbacks)
 
 
-@pytest.mark.usefixtures("nothing_frozen")
+@pytest.mark.usefixtures("nothing_frozen", "every_pause_is_long")
 async def test_what_took_long_is_left_out_until_the_server_is_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pauses, "LONG_S", 0.0)
-    monkeypatch.setattr(pauses, "LOOK_EVERY_S", 0.01)
     busy = True
     watch = ShortPauses(idle=lambda: not busy)
     watch.start()
@@ -48,19 +59,15 @@ async def test_what_took_long_is_left_out_until_the_server_is_idle(
     assert alive() is not None, "it is not looked at while people are there"
     monkeypatch.setattr(pauses, "LONG_S", 60.0)
     busy = False
-    async with asyncio.timeout(10):
-        while alive() is not None:  # noqa: ASYNC110 - the collector tells nobody
-            await asyncio.sleep(0.01)
+    await gone(alive)
     assert gc.get_freeze_count() == 0
     await watch.stop()
 
 
-@pytest.mark.usefixtures("nothing_frozen")
+@pytest.mark.usefixtures("nothing_frozen", "every_pause_is_long")
 async def test_a_server_that_is_never_idle_looks_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pauses, "LONG_S", 0.0)
-    monkeypatch.setattr(pauses, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(pauses, "FROZEN_S", 0.1)
     watch = ShortPauses(idle=lambda: False)
     watch.start()
@@ -68,9 +75,7 @@ async def test_a_server_that_is_never_idle_looks_after_a_while(
     alive = weakref.ref(node)
     gc.collect()
     del node
-    async with asyncio.timeout(10):
-        while alive() is not None:  # noqa: ASYNC110 - the collector tells nobody
-            await asyncio.sleep(0.01)
+    await gone(alive)
     await watch.stop()
     assert gc.get_freeze_count() == 0
 

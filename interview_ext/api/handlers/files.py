@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from interview_ext.api import schemas
 from interview_ext.api.base import ApiHandler
-from interview_ext.rooms.model import RoomState
 
 _POLICY = "sandbox; default-src 'none'"
 
@@ -24,7 +23,7 @@ class FilesHandler(ApiHandler):
                 ),
                 left_out=found.left_out,
                 complete=found.complete,
-                kept=state in (RoomState.ENDED, RoomState.ARCHIVED),
+                kept=state.is_over,
             )
         )
 

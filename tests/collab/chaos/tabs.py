@@ -9,13 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pycrdt import Array, Doc, Map, Provider, Text, TransactionEvent
+from pycrdt import Array, Doc, Provider, Text, TransactionEvent
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
 
 from interview_ext.collab.wire.update import read_update
 from tests.benchmarks.people import Seat
 from tests.collab.chaos.robots import COME_BACK_S, LOST, Absence, Key, Robot
+from tests.collab.updates import be_dirty
 from tests.sockets import hang_up, open_socket
 
 NODE_PAGES = Path(__file__).parents[1] / "node" / "robots.mjs"
@@ -91,7 +92,7 @@ class PycrdtTab:
         source = self._source
         with self.doc.transaction():
             source.insert(len(source), letter)
-            self._is_dirty()
+            be_dirty(self.doc)
         assert self._last is not None
         return Key(letter, self._last.client, self._last.clock)
 
@@ -102,7 +103,7 @@ class PycrdtTab:
         start = len(before.encode())
         with self.doc.transaction():
             del source[start : start + len(key.letter.encode())]
-            self._is_dirty()
+            be_dirty(self.doc)
 
     async def cells(self) -> list[dict[str, Any]] | None:
         return self._cells.to_py() if self.connected else None
@@ -121,10 +122,6 @@ class PycrdtTab:
     def _source(self) -> Text:
         source: Text = self._cells[0]["source"]
         return source
-
-    def _is_dirty(self) -> None:
-        """Do what JupyterLab's editor does within each edit."""
-        self.doc.get("state", type=Map)["dirty"] = True
 
     def _note(self, event: TransactionEvent) -> None:
         for span in read_update(event.update).inserts:
