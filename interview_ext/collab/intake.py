@@ -14,6 +14,8 @@ from interview_ext.collab.rehearsal import Rehearsal
 from interview_ext.collab.wire.structs import read_committed
 from interview_ext.collab.wire.update import (
     EMPTY_UPDATE,
+    Id,
+    Letters,
     Span,
     UpdateHead,
     read_state,
@@ -53,8 +55,10 @@ class Intake:
         self._size = self._settled_size = size
         self._max_size = max_size
         self._rehearsal = Rehearsal(doc.get_update)
-        self._typing: dict[int, tuple[int, tuple[int, int] | None]] = {}
-        """By client, where its last letters end and what follows them."""
+        self._typing: dict[int, tuple[int, Id | None]] = {}
+        """By client, its last letter and what follows that."""
+        self._values: dict[int, int] = {}
+        """By client, the last value that came with its letters."""
 
     @property
     def size(self) -> int:
@@ -109,6 +113,7 @@ class Intake:
         """Forget what was examined since the last `settled`: it is going to be examined anew."""
         self._size = self._settled_size
         self._typing.clear()
+        self._values.clear()
         self.nesting.forget(self._placed)
         self._placed = []
         self.gate.reset(self._state())
@@ -127,36 +132,46 @@ class Intake:
     def _accept(self, update: bytes, head: UpdateHead) -> bytes:
         if self._size + len(update) > self._max_size:
             raise TooLarge("This document takes no more: it has grown too large.")
-        if not self._types_on(head):
+        letters = head.letters
+        if letters is None or not self._types_on(letters):
             self._try(update, head)
         else:
+            self._keep(self.nesting.place_value(letters))
             self._rehearsal.put_off(update)
-        if head.letters is not None:
-            client, clock, length, right = head.letters
-            self._typing[client] = clock + length, right
+        if letters is not None:
+            last = letters.clock + letters.length - 1
+            self._typing[letters.client] = last, letters.right
+            if letters.replaced is not None:
+                self._values[letters.client] = last + 1
         self._size += len(update)
         self.gate.advance(head.inserts)
         return update
 
-    def _types_on(self, head: UpdateHead) -> bool:
-        """Whether it is one letter more, behind one that was taken and before the same struct.
+    def _types_on(self, letters: Letters) -> bool:
+        """Whether it is one keystroke more, behind one that was taken and before the same struct.
 
-        Yjs itself makes one struct of the two: what the engine did with the first it does with
-        the second. Nothing but such letters has come since.
+        What the engine did with the first it does with the second: Yjs itself makes one struct
+        of such letters, and the value stands where the one before stood. Nothing but such
+        keystrokes has come since.
         """
-        letters = head.letters
-        return letters is not None and self._typing.get(letters.client) == (
-            letters.clock,
-            letters.right,
-        )
+        where = letters.behind, letters.right
+        return self._typing.get(letters.client) == where and self._replaces_value(letters)
+
+    def _replaces_value(self, letters: Letters) -> bool:
+        """Whether nothing that matters to letters goes with a keystroke."""
+        replaced = letters.replaced
+        return replaced is None or self._values.get(replaced[0]) == replaced[1]
 
     def _try(self, update: bytes, head: UpdateHead) -> None:
         """Raise `WireError` if the engine cannot apply it."""
-        if head.letters is None:
+        if head.letters is None or not self._replaces_value(head.letters):
             self._typing.clear()
         spots = self.nesting.place(head)
         if spots is None or not self._rehearsal.attempt(update, head):
             raise WireError("An update cannot be applied.")
+        self._keep(spots)
+
+    def _keep(self, spots: Spots) -> None:
         self.nesting.remember(spots)
         self._placed += spots
 

@@ -18,7 +18,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from interview_ext.collab.wire.update import Id, Place, Sort, Span, UpdateHead
+from interview_ext.collab.wire.update import Id, Letters, Place, Sort, Span, UpdateHead
 from interview_ext.collab.wire.varint import read_uint, write_uint
 
 MAX_LEVELS = 32
@@ -45,10 +45,11 @@ class Nesting:
 
         That is a type of unknown or too large depth, or letters outside a text.
         """
-        if head.letters is not None:
-            client, clock, _, right = head.letters
-            near = ((client, clock - 1), right) if right else ((client, clock - 1),)
-            return [] if _take_letters(map(self._at, near)) else None
+        letters = head.letters
+        if letters is not None:
+            left = letters.client, letters.behind
+            near = (left, letters.right) if letters.right else (left,)
+            return self.place_value(letters) if _take_letters(map(self._at, near)) else None
         arrivals = _Arrivals(head.places)
         for place in arrivals.in_order():
             spot = self._spot(place, arrivals)
@@ -119,6 +120,14 @@ class Nesting:
                 zip(numbers[count : 2 * count], numbers[2 * count :], strict=True)
             )
         return nesting
+
+    def place_value(self, letters: Letters) -> Spots:
+        """Return the spot of the value that came with letters: that of the one it replaced."""
+        spot = None if letters.replaced is None else self._at(letters.replaced)
+        if spot is None:
+            return []
+        value = Span(letters.client, letters.clock + letters.length, 1)
+        return [(value, spot & (_LEVEL | _IN_TEXT))]
 
     def _spot(self, place: Place, arrivals: _Arrivals) -> int | None:
         """Return where something lies; None if that is not known.

@@ -150,9 +150,29 @@ class MongoEngine:
 
     def __getitem__(self, name: str) -> AsyncCollection[Row]:
         """Return a collection; raise `StoreUnavailable` before `start` and after `stop`."""
+        return self._open_database[name]
+
+    @property
+    def _open_database(self) -> AsyncDatabase[Row]:
         if self._database is None:
             raise self.closed()
-        return self._database[name]
+        return self._database
+
+    async def insert(self, name: str, rows: list[Row]) -> Row:
+        """Insert rows into a collection, in no order; return MongoDB's answer, refusals included.
+
+        The driver repeats nothing: whoever calls finds out what was stored when the connection
+        breaks, or the answer has a ``writeConcernError``.
+        """
+        database = self._open_database
+        return await database.command(
+            {
+                "insert": name,
+                "ordered": False,
+                "writeConcern": database.write_concern.document,
+                "documents": rows,
+            }
+        )
 
     def closed(self) -> StoreUnavailable:
         """Return what to raise before `start`, after `stop`, and after a `start` that failed."""

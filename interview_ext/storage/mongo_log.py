@@ -1,14 +1,16 @@
 """The update log in MongoDB: contiguous numbers and shared commits, without transactions.
 
 What waits for one document is written as one row, so it is stored as a whole or not at all; the
-rows of all documents that wait at the same time go out in one ``insert_many``. A row says which
+rows of all documents that wait at the same time go out in one ``insert``. A row says which
 seq it begins with, and no other row of the document may begin with the same: since a row
 begins after the last that its writer knows to be committed, the rows form a chain, also when
 several servers write. Whoever comes second is refused, looks for the end again and repeats.
 
 Each call of `append` has an id, which is stored with its entries and unique in the
 document. So a call whose outcome is not known (the primary died before it answered) is
-looked for before it is repeated, and is stored once.
+looked for before it is repeated, and is stored once. The driver's own retryable write would add
+nothing to that but its cost: of each commit a quarter of this process's time (measured: 350
+instead of 460 µs), and in MongoDB another write beside each.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from weakref import WeakValueDictionary
 
-from pymongo.errors import AutoReconnect, BulkWriteError
+from pymongo.errors import AutoReconnect, WriteError
 
 from interview_ext.errors import Conflict, StoreUnavailable
 from interview_ext.rooms.ids import new_id
@@ -38,6 +40,10 @@ MAX_ROW_BYTES = 8 * 1024 * 1024
 ENTRY_BYTES = 200
 """What stands around an update in a row, with room to spare."""
 MAX_GROUP_CALLS = 500
+MAX_GROUP_BYTES = 16 * 1024 * 1024
+"""And one row more; MongoDB takes 48 MB in one message."""
+GROUP_S = 0.003
+"""Between the beginnings of two commits: what comes in the meantime shares the second."""
 MAX_HEADS = 10_000
 """Documents whose last seq is remembered."""
 CONTENDED_WAIT_S = 0.005
@@ -192,6 +198,8 @@ class MongoLog:
     # -- the writer
 
     async def _write_all(self) -> None:
+        clock = asyncio.get_running_loop().time
+        not_before = clock()
         while True:
             if not self._waiting:
                 if self._stopping:
@@ -199,6 +207,8 @@ class MongoLog:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            await asyncio.sleep(max(0.0, not_before - clock()))
+            not_before = clock() + GROUP_S
             group = self._take_group()
             calls = [call for of_one in group.values() for call in of_one]
             try:
@@ -216,7 +226,10 @@ class MongoLog:
         group: _Group = {}
         sizes: dict[str, int] = {}
         kept: list[_Call] = []
+        total = 0
         for _ in range(min(len(self._waiting), MAX_GROUP_CALLS)):
+            if total > MAX_GROUP_BYTES:
+                break
             call = self._waiting.popleft()
             of_one = group.setdefault(call.document_id, [])
             size = sizes.get(call.document_id, 0) + call.size
@@ -225,6 +238,7 @@ class MongoLog:
                 kept.append(call)
             else:
                 of_one.append(call)
+                total += call.size
             sizes[call.document_id] = size
         self._waiting.extendleft(reversed(kept))
         return group
@@ -255,17 +269,16 @@ class MongoLog:
     async def _insert(self, rows: list[Row]) -> set[str]:
         """Return the documents whose row was refused, or may not have been stored."""
         try:
-            await self._engine["updates"].insert_many(rows, ordered=False)
+            answer = await self._engine.insert("updates", rows)
         except AutoReconnect:
             return {row["document_id"] for row in rows}
-        except BulkWriteError as error:
-            problems = error.details["writeErrors"]
-            if error.details["writeConcernErrors"]:
-                return {row["document_id"] for row in rows}
-            if any(problem["code"] != _DUPLICATE for problem in problems):
-                raise
-            return {rows[problem["index"]]["document_id"] for problem in problems}
-        return set()
+        if "writeConcernError" in answer:
+            return {row["document_id"] for row in rows}
+        problems = answer.get("writeErrors", ())
+        for problem in problems:
+            if problem["code"] != _DUPLICATE:
+                raise WriteError(problem["errmsg"], problem["code"], problem)
+        return {rows[problem["index"]]["document_id"] for problem in problems}
 
     async def _look_for(self, document_id: str, calls: list[_Call]) -> list[_Call]:
         """Settle the calls that are stored already or come too late; return the others."""

@@ -76,9 +76,9 @@ class Sort(Enum):
 class Place(NamedTuple):
     """Where a struct sits: what its depth in the document can be told from.
 
-    Letters whose client wrote them behind its own last struct have none: there is one for each
-    keystroke. `beside` are its neighbours, one or two of them, `inside` is what it lies in if it
-    has none; each a client and a clock. In a root it has neither.
+    What is `Letters` has none: there is one for each keystroke. `beside` are its neighbours, one
+    or two of them, `inside` is what it lies in if it has none; each a client and a clock. In a
+    root it has neither.
     """
 
     span: Span
@@ -89,12 +89,29 @@ class Place(NamedTuple):
 
 
 class Letters(NamedTuple):
-    """Text that its client has written behind its own last struct; `right` is what follows it."""
+    """What one keystroke brings: text behind what the same client has written before.
+
+    JupyterLab's editor says with each that the document is ``dirty``: one struct more, a value in
+    place of one that it deletes.
+
+    Attributes
+    ----------
+    clock, length:
+        Of the text. The value, if there is one, has the next clock.
+    behind:
+        The clock of the client's own struct that it stands behind.
+    right:
+        What follows it.
+    replaced:
+        The value that gave way to the new one.
+    """
 
     client: int
     clock: int
     length: int
+    behind: int
     right: Id | None
+    replaced: Id | None
 
 
 class UpdateHead(NamedTuple):
@@ -201,11 +218,15 @@ def read_deletes(data: bytes, at: int, *, most: int = MAX_DELETES) -> tuple[tupl
 
 
 _LETTERS = frozenset({_HAS_ORIGIN | _STRING, _HAS_ORIGIN | _HAS_RIGHT_ORIGIN | _STRING})
+_VALUE_IN_PLACE = _HAS_ORIGIN | _HAS_PARENT_KEY | _ANY
+_TRUE = b"\x01\x78"
+"""One value: true."""
 
 
 def _read_letters(data: bytes) -> UpdateHead | None:
     """Read an update that is `Letters`; None if it is more or something else."""
-    if data[0] != 1 or data[1] != 1:
+    structs = data[1]
+    if data[0] != 1 or not 1 <= structs <= 2:
         return None
     client, at = read_uint(data, 2)
     me = data[2:at]
@@ -214,20 +235,39 @@ def _read_letters(data: bytes) -> UpdateHead | None:
     at += 1
     if info not in _LETTERS or not data.startswith(me, at):
         return None
-    origin, at = read_uint(data, at + len(me))
-    if origin != clock - 1:
+    behind, at = read_uint(data, at + len(me))
+    if behind >= clock:
         return None
-    needs = {client: clock}
+    needs = {client: behind + 1}
     right = None
     if info & _HAS_RIGHT_ORIGIN:
         right, at = _read_need(data, at, needs)
     text, at = read_text(data, at)
     length = _utf16_length(text)
-    if not length or clock + length > MAX_CLOCK or data[at:] != _NO_DELETES:
+    if not length or clock + length >= MAX_CLOCK:
         return None
-    return UpdateHead(
-        (Span(client, clock, length),), (), needs, (), Letters(client, clock, length, right)
-    )
+    taken, rest = length, _NO_DELETES if structs == 1 else None
+    replaced = None
+    deletes: tuple[Span, ...] = ()
+    if structs == 2 and data[at] == _VALUE_IN_PLACE:
+        replaced, at, rest = _read_replaced(data, at, needs)
+        taken += 1
+        deletes = (Span(*replaced, 1),)
+    if data[at:] != rest:
+        return None
+    letters = Letters(client, clock, length, behind, right, replaced)
+    return UpdateHead((Span(client, clock, taken),), deletes, needs, (), letters)
+
+
+def _read_replaced(data: bytes, at: int, needs: dict[int, int]) -> tuple[Id, int, bytes]:
+    """Return what a value says it stands behind, the position after that, and what has to follow.
+
+    That is: true, in place of the other, which is all that is deleted.
+    """
+    _, middle = read_uint(data, at + 1)
+    replaced, end = _read_need(data, at + 1, needs)
+    gone = b"\x01" + data[at + 1 : middle] + b"\x01" + data[middle:end] + b"\x01"
+    return replaced, end, _TRUE + gone
 
 
 def _read_inserts(
