@@ -42,7 +42,7 @@ ENTRY_BYTES = 200
 MAX_GROUP_CALLS = 500
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """And one row more; MongoDB takes 48 MB in one message."""
-GROUP_S = 0.003
+GROUP_S = 0.004
 """Between the beginnings of two commits: what comes in the meantime shares the second."""
 MAX_HEADS = 10_000
 """Documents whose last seq is remembered."""
