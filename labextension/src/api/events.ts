@@ -10,6 +10,8 @@ export const PING_MS = 3_000;
 export const ANSWER_MS = 5_000;
 /** Milliseconds that a new socket may take to open, also while the whole page is loading. */
 export const OPENING_MS = 10_000;
+/** Milliseconds by which a timer is late if the page was busy, and in which it then listens on. */
+export const LATE_MS = 1_000;
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 8_000;
 
@@ -109,7 +111,13 @@ export class EventStream<T extends { type: string }> implements IDisposable {
 
   private _giveUpAfter(ms: number, socket: WebSocket): void {
     window.clearTimeout(this._timer);
+    const due = performance.now() + ms;
     this._timer = window.setTimeout(() => {
+      if (performance.now() > due + LATE_MS) {
+        // The page itself stood still: what has come meanwhile is heard only now.
+        this._giveUpAfter(LATE_MS, socket);
+        return;
+      }
       this._wasSilent = true;
       this._silent();
       socket.onclose?.(new CloseEvent('close'));
