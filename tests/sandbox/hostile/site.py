@@ -48,6 +48,8 @@ NEIGHBOUR_S = 15
 """How long the honest room may wait for 6 * 7 at worst: this is no benchmark."""
 ENGINE_CONNECTIONS = 14
 """Connections to the engine that come with use: one for each thread that calls it, and events."""
+MOST_KEPT_BYTES = 256 * MIB
+"""Of memory that a program has left in use; with more, the next one begins in a fresh sandbox."""
 OWN_PROCESSES = 2
 """Shim and kernel."""
 MARK = "canary-"
@@ -272,6 +274,10 @@ class Site:
             await sandbox.list()
         if not (await run(kernel, "6 * 7")).text.endswith("42"):
             wrong.append("its next cell, or a fresh kernel, did not run")
+        sandbox = kernel.provisioner.sandbox
+        if sandbox is not None and (await sandbox.stats()).memory_bytes > MOST_KEPT_BYTES:
+            await kernel.manager.restart_kernel(now=True)
+            await kernel.ready()
         if not await self.neighbour_answers():
             wrong.append("the neighbour does not answer")
         return wrong + await self.left_over()
