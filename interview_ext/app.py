@@ -123,10 +123,11 @@ class InterviewApp(ExtensionApp):
     ).tag(config=True)
 
     join_attempts_per_minute = Range(
-        60,
+        300,
         min=1,
         max=100_000,
-        help="""How often a minute one address may open or redeem invite links (1 to 100000).""",
+        help="""How often a minute one address may open or redeem invite links (1 to 100000). Each
+        who comes does it two or three times, and a whole campus may have one address.""",
     ).tag(config=True)
 
     sandbox_profiles = Dict(

@@ -77,7 +77,7 @@ class DoorOptions:
     extensions: Sequence[str] = ()
     cells_run_in: str = "a container without network"
     max_body_bytes: int = 4 * 1024 * 1024
-    join_attempts_per_minute: int = 60
+    join_attempts_per_minute: int = 300
     idle_s: float = 1800.0
 
 

@@ -36,7 +36,7 @@ async def test_inspect_shows_every_limit(inspected: dict[str, Any], nothing_left
     host = inspected["HostConfig"]
     limits = {u["Name"]: (u["Soft"], u["Hard"]) for u in host["Ulimits"]}
     assert host["Memory"] == host["MemorySwap"] == GIB
-    assert (host["CpuPeriod"], host["CpuQuota"]) == (100_000, 100_000)
+    assert (host["CpuPeriod"], host["CpuQuota"]) == (20_000, 20_000)
     assert host["CpuShares"] == FULL_SHARE
     assert host["PidsLimit"] == 256
     assert limits == {"nofile": (1024, 1024), "core": (0, 0), "fsize": (256 * MIB, 256 * MIB)}
