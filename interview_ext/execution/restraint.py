@@ -10,26 +10,22 @@ from __future__ import annotations
 from collections import deque
 from datetime import datetime
 
-OFTEN = 3
-"""Ends within `OFTEN_S` after which the next kernel has to wait: people run a cell that was too
-much for the memory once more, seldom twice more."""
 OFTEN_S = 60
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 20
+PAUSES_S = (0, 0, 2, 5, 10, 20)
+"""By the number of ends within `OFTEN_S`: people run a cell that was too much for the memory once
+more, seldom twice more."""
 
 
 class Restraint:
     """Of one room. It counts what ended by itself, not what somebody restarted."""
 
     def __init__(self) -> None:
-        self._ends: deque[datetime] = deque(maxlen=OFTEN + 2)
+        self._ends: deque[datetime] = deque(maxlen=len(PAUSES_S) - 1)
 
     def ended(self, at: datetime) -> None:
         """A kernel has ended."""
         self._ends.append(at)
 
     def pause_s(self, at: datetime) -> float:
-        """Return how long a start at `at` has to wait, in seconds: 0, 5, 10 or 20."""
-        recent = sum((at - end).total_seconds() < OFTEN_S for end in self._ends)
-        if recent < OFTEN:
-            return 0
-        return min(FIRST_PAUSE_S << (recent - OFTEN), LONGEST_PAUSE_S)
+        """Return how long a start at `at` has to wait, in seconds."""
+        return PAUSES_S[sum((at - end).total_seconds() < OFTEN_S for end in self._ends)]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from interview_ext.rooms.ids import Clock, digest, new_secret, now
 from interview_ext.rooms.model import EVERYONE, STAFF, Event, Participant, Trust
 from interview_ext.rooms.ports import Bus, TimelineStore, room_topic
 
+_SHOWN = tuple(each for each in fields(Event) if each.name != "salt")
 GENESIS = "0" * 64
 """`previous` of the first event of a room."""
 
@@ -94,11 +95,11 @@ def visible(audience: str, viewer: Participant) -> bool:
 
 def public(event: Event) -> dict[str, Any]:
     """Return the event as JSON for those who may see it: without the salt."""
-    body = asdict(event)
-    del body["salt"]
-    body["at"] = event.at.isoformat()
-    body["trust"] = str(event.trust)
-    return body
+    return {
+        **{each.name: getattr(event, each.name) for each in _SHOWN},
+        "at": event.at.isoformat(),
+        "trust": str(event.trust),
+    }
 
 
 def verify(events: Iterable[Event]) -> None:
