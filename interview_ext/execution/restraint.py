@@ -11,7 +11,7 @@ from collections import deque
 from datetime import datetime
 
 OFTEN_S = 60
-PAUSES_S = (0, 0, 2, 5, 10, 20)
+PAUSES_S = (0, 0, 5, 10, 20)
 """By the number of ends within `OFTEN_S`: people run a cell that was too much for the memory once
 more, seldom twice more."""
 

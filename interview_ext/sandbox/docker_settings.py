@@ -13,8 +13,8 @@ SHIM_UID = 901
 KERNEL_UID = 1000
 HOSTNAME = "sandbox"
 CPU_PERIOD_US = 20_000
-"""Many threads use up their part of it on all cores at once, and others wait meanwhile: beside sixty
-a cell of another room took 28 ms, with the kernel's usual 100 ms 39 (measured on two cores)."""
+"""Many threads use up their part of it on all cores at once, and others wait meanwhile: beside
+sixty a cell of another room took 28 ms, with the usual 100 ms 39 (measured on two cores)."""
 FULL_SHARE, BACKGROUND_SHARE = 1024, 128
 """Of the processor, when more want it than there is: what a container has, and what one has that is
 only being made ready for later."""

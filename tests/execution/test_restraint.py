@@ -15,13 +15,13 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def test_the_first_ends_cost_no_time_and_the_later_ones_ever_more() -> None:
     restraint = Restraint()
     pauses = []
-    for second in range(7):
+    for second in range(6):
         at = NOON + timedelta(seconds=second)
         pauses.append(restraint.pause_s(at))
         restraint.ended(at)
-    assert pauses == [0, 0, 2, 5, 10, 20, 20]
-    assert restraint.pause_s(NOON + timedelta(seconds=7)) == 20
-    assert restraint.pause_s(NOON + timedelta(seconds=7 + OFTEN_S)) == 0
+    assert pauses == [0, 0, 5, 10, 20, 20]
+    assert restraint.pause_s(NOON + timedelta(seconds=6)) == 20
+    assert restraint.pause_s(NOON + timedelta(seconds=6 + OFTEN_S)) == 0
 
 
 async def waits(bench: Bench) -> str:
@@ -40,7 +40,7 @@ async def test_the_next_run_waits_says_why_and_then_runs(bench: Bench) -> None:
     running = asyncio.ensure_future(bench.run("after"))
     notice = await waits(bench)
     assert "several times" in notice
-    assert "2 s" in notice
+    assert "5 s" in notice
     assert (await running)["state"] == "done"
     assert bench.text("after") == "here\n"
     assert not (await bench.executions.sandbox(bench.candidate)).notice
@@ -48,7 +48,7 @@ async def test_the_next_run_waits_says_why_and_then_runs(bench: Bench) -> None:
 
 async def test_the_end_of_the_interview_does_not_wait(bench: Bench) -> None:
     bench.notebook(end="import os; os._exit(1)", after="print('here')")
-    for _ in range(OFTEN + 1):
+    for _ in range(OFTEN):
         await bench.run("end")
     running = asyncio.ensure_future(bench.run("after"))
     await waits(bench)
