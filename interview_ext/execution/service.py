@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -107,7 +107,8 @@ class Executions:
         self._engine: tuple[float, EngineState] | None = None
         self._started = asyncio.Event()
         self._freezing: Counter[str] = Counter()
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[asyncio.Task[None], str] = {}
+        """The ends that are under way, with their rooms."""
         self._closed_rooms: set[str] = set()
         self._stopped = False
 
@@ -193,9 +194,7 @@ class Executions:
         self._answer_no_more(room_id)
         if runner is not None:
             log.warning("room %s is another server's now; its kernel here ends", room_id)
-            task = asyncio.create_task(_leave(rest, runner), name=f"{room_id} is elsewhere")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+            self._in_the_end(room_id, _leave(rest, runner))
 
     async def stop(self) -> None:
         """End all runs and kernels; whoever comes later is refused."""
@@ -583,13 +582,19 @@ class Executions:
             rest = self._rests.pop(room_id, None)
             if rest is not None:
                 await rest.stop()
-        runners = [self._runners.pop(room_id, None) for room_id in room_ids]
-        ending = [asyncio.create_task(each.stop(reason)) for each in runners if each is not None]
-        for task in ending:
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-        # Whoever waits may be cancelled; nobody else knows of these kernels any more.
+            runner = self._runners.pop(room_id, None)
+            if runner is not None:
+                self._in_the_end(room_id, runner.stop(reason))
+        # Somebody else may have begun with it, and who gives the room's lease back too early lets
+        # its last run wait for that for ever. Whoever waits may be cancelled; nobody else knows of
+        # these kernels any more.
+        ending = [task for task, room_id in self._ending.items() if room_id in room_ids]
         await asyncio.shield(asyncio.gather(*ending))
+
+    def _in_the_end(self, room_id: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"the end of {room_id} here")
+        self._ending[task] = room_id
+        task.add_done_callback(self._ending.pop)
 
 
 async def _leave(rest: Rest | None, runner: RoomRunner) -> None:

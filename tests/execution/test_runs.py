@@ -227,6 +227,19 @@ async def test_the_end_of_a_room_ends_its_runs(bench: Bench) -> None:
     assert [notebook.pages[1].cell(c)["execution_state"] for c in "ab"] == ["idle", "idle"]
 
 
+async def test_a_room_that_is_ended_and_deleted_at_once_keeps_its_lease_until_its_runs_have_ended(
+    bench: Bench,
+) -> None:
+    notebook = bench.notebook(a="import time; print('on', flush=True); time.sleep(60)")
+    await bench.submit("a")
+    await notebook.becomes("a", lambda c: "on" in str(c["outputs"]))
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(bench.executions.close_room(bench.room.id) for _ in range(2)))
+    assert [r.state for r in await bench.store.list_runs(bench.room.id)] == [RunState.DIED]
+    async with asyncio.timeout(10):
+        await bench.executions.stop()
+
+
 async def test_a_kernel_that_starts_while_its_room_ends_is_ended_though_nobody_waits(
     bench: Bench, launcher: LocalLauncher
 ) -> None:
