@@ -26,7 +26,7 @@ from interview_ext.collab.gate import SERVER
 from interview_ext.collab.merging import Counts, Merging, Thought, thought
 from interview_ext.collab.sealing import BranchKeys, SealedLog
 from interview_ext.collab.shared import NOTEBOOK
-from interview_ext.collab.wire.update import read_state
+from interview_ext.collab.wire.sets import read_state
 from interview_ext.errors import (
     BadRequest,
     BranchExists,

@@ -13,8 +13,8 @@ from typing import Any
 
 from pycrdt import Doc
 
+from interview_ext.collab.wire.sets import MAX_CLOCK, Span, read_deletes, write_deletes
 from interview_ext.collab.wire.structs import walk
-from interview_ext.collab.wire.update import MAX_CLOCK, Span, read_deletes, write_deletes
 
 
 def deleted(doc: Doc[Any]) -> tuple[Span, ...]:

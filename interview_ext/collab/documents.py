@@ -23,7 +23,7 @@ from interview_ext.collab.seed import SEED_CLIENT, seed_update
 from interview_ext.collab.shared import SharedDocument
 from interview_ext.collab.snapshots import Keeper, Snapshots
 from interview_ext.collab.store_health import StoreHealth
-from interview_ext.collab.wire.update import read_state
+from interview_ext.collab.wire.sets import read_state
 from interview_ext.errors import Conflict
 from interview_ext.rooms.erasure import Author, ErasedText
 from interview_ext.rooms.ids import Clock, now

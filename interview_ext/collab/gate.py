@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from interview_ext.collab.wire.update import Span, UpdateHead
+from interview_ext.collab.wire.sets import Span
+from interview_ext.collab.wire.update import UpdateHead
 
 MAX_CLIENTS = 5000
 """Client ids of one participant in one document. A page takes a new one each time it is

@@ -11,18 +11,9 @@ from interview_ext.collab.deletions import deleted, with_deletes, without
 from interview_ext.collab.gate import Gate, Verdict
 from interview_ext.collab.nesting import Nesting, Spots
 from interview_ext.collab.rehearsal import Rehearsal
+from interview_ext.collab.wire.sets import Span, read_state, write_deletes, write_state
 from interview_ext.collab.wire.structs import read_committed
-from interview_ext.collab.wire.update import (
-    EMPTY_UPDATE,
-    Id,
-    Letters,
-    Span,
-    UpdateHead,
-    read_state,
-    read_update,
-    write_deletes,
-    write_state,
-)
+from interview_ext.collab.wire.update import EMPTY_UPDATE, Id, Letters, UpdateHead, read_update
 from interview_ext.errors import ForeignClient, TooLarge, WireError
 
 

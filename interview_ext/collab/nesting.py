@@ -18,7 +18,8 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from interview_ext.collab.wire.update import Id, Letters, Place, Sort, Span, UpdateHead
+from interview_ext.collab.wire.sets import Span
+from interview_ext.collab.wire.update import Id, Letters, Place, Sort, UpdateHead
 from interview_ext.collab.wire.varint import read_uint, write_uint
 
 MAX_LEVELS = 32

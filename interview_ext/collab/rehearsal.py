@@ -17,7 +17,8 @@ from typing import Any
 import pycrdt
 from pycrdt import Doc
 
-from interview_ext.collab.wire.update import UpdateHead, read_state
+from interview_ext.collab.wire.sets import read_state
+from interview_ext.collab.wire.update import UpdateHead
 
 log = logging.getLogger(__name__)
 

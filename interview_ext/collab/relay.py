@@ -37,12 +37,8 @@ from interview_ext.collab.wire.framing import (
     write_step_2,
     write_update,
 )
-from interview_ext.collab.wire.update import (
-    EMPTY_UPDATE,
-    Span,
-    read_state,
-    read_update,
-)
+from interview_ext.collab.wire.sets import Span, read_state
+from interview_ext.collab.wire.update import EMPTY_UPDATE, read_update
 from interview_ext.errors import ForeignClient, InterviewError, StoreUnavailable
 from interview_ext.rooms.ids import Clock, new_id
 from interview_ext.rooms.model import Document, NewLogEntry

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
-from interview_ext.collab.wire.update import Span, read_update
+from interview_ext.collab.wire.sets import Span
+from interview_ext.collab.wire.update import read_update
 from interview_ext.errors import WireError
 from interview_ext.rooms.model import EditOrigin, LogEntry
 

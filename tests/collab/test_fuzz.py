@@ -27,7 +27,7 @@ from interview_ext.collab.wire.framing import (
     write_step_2,
     write_update,
 )
-from interview_ext.collab.wire.update import Span, read_state, write_deletes
+from interview_ext.collab.wire.sets import Span, read_state, write_deletes
 from interview_ext.collab.wire.varint import write_text, write_uint
 from interview_ext.rooms.model import Role
 from tests.collab.conftest import House

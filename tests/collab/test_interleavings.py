@@ -31,7 +31,7 @@ from interview_ext.collab.wire.framing import (
     write_step_2,
     write_update,
 )
-from interview_ext.collab.wire.update import read_state
+from interview_ext.collab.wire.sets import read_state
 from interview_ext.errors import InterviewError
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ids import now

@@ -12,7 +12,8 @@ from typing import Any
 from pycrdt import Doc, Text
 
 from interview_ext.collab.snapshots import unpack
-from interview_ext.collab.wire.update import Span, read_state, read_update
+from interview_ext.collab.wire.sets import Span, read_state
+from interview_ext.collab.wire.update import read_update
 from interview_ext.storage.sqlite import SqliteStore
 from tests.collab.pages import Page
 

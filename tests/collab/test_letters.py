@@ -14,14 +14,8 @@ from interview_ext.collab.intake import Intake
 from interview_ext.collab.nesting import Nesting
 from interview_ext.collab.rehearsal import MOST_PUT_OFF, Rehearsal, apply_guarded
 from interview_ext.collab.wire import update as update_module
-from interview_ext.collab.wire.update import (
-    MAX_CLOCK,
-    Letters,
-    Span,
-    UpdateHead,
-    read_state,
-    read_update,
-)
+from interview_ext.collab.wire.sets import MAX_CLOCK, Span, read_state
+from interview_ext.collab.wire.update import Letters, UpdateHead, read_update
 from interview_ext.collab.wire.varint import write_text, write_uint
 from interview_ext.errors import WireError
 from tests.collab.updates import be_dirty, typed

@@ -6,7 +6,8 @@ import time
 from functools import partial
 
 from interview_ext.collab.deletions import deleted, with_deletes, without
-from interview_ext.collab.wire.update import Span, read_update, write_deletes
+from interview_ext.collab.wire.sets import Span, write_deletes
+from interview_ext.collab.wire.update import read_update
 from interview_ext.rooms.model import Role
 
 from .conftest import House

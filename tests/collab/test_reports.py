@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from interview_ext.collab.reports import Reports
-from interview_ext.collab.wire.update import Span, write_deletes
+from interview_ext.collab.wire.sets import Span, write_deletes
 from interview_ext.rooms.model import EditOrigin, LogEntry
 from tests.collab.updates import letters
 

@@ -21,13 +21,8 @@ from interview_ext.collab.nesting import MAX_LEVELS
 from interview_ext.collab.restoring import Restored, restore
 from interview_ext.collab.sealing import BranchKeys, SealedLog
 from interview_ext.collab.snapshots import Shortcut, pack, unpack
-from interview_ext.collab.wire.update import (
-    EMPTY_UPDATE,
-    MAX_DEPTH,
-    read_state,
-    read_update,
-    write_state,
-)
+from interview_ext.collab.wire.sets import read_state, write_state
+from interview_ext.collab.wire.update import EMPTY_UPDATE, MAX_DEPTH, read_update
 from interview_ext.collab.wire.varint import write_uint
 from interview_ext.errors import InterviewError, StoreUnavailable
 from interview_ext.rooms.erasure import Author

@@ -25,15 +25,8 @@ from interview_ext.collab.wire.framing import (
     write_step_2,
     write_update,
 )
-from interview_ext.collab.wire.update import (
-    MAX_CLOCK,
-    MAX_STRUCTS,
-    Span,
-    read_state,
-    read_update,
-    write_deletes,
-    write_state,
-)
+from interview_ext.collab.wire.sets import MAX_CLOCK, Span, read_state, write_deletes, write_state
+from interview_ext.collab.wire.update import MAX_STRUCTS, read_update
 from interview_ext.collab.wire.varint import read_uint, write_bytes, write_text, write_uint
 from interview_ext.errors import WireError
 from tests.collab.updates import letters, nested, typed

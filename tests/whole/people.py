@@ -16,7 +16,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection
 
 from interview_ext.collab.wire.framing import write_step_1
-from interview_ext.collab.wire.update import Span
+from interview_ext.collab.wire.sets import Span
 from tests.collab.pages import Page
 from tests.sockets import hang_up, open_socket
 from tests.whole.server import Server

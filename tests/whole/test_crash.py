@@ -19,7 +19,8 @@ import httpx
 import pytest
 from pycrdt import TransactionEvent
 
-from interview_ext.collab.wire.update import Span, read_update
+from interview_ext.collab.wire.sets import Span
+from interview_ext.collab.wire.update import read_update
 from interview_ext.sandbox.claims import server_id_of
 from tests.containers import containers
 from tests.sandbox.broker_process import BrokerProcess

@@ -11,15 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interview_ext.collab.wire.update import (
-    Id,
-    Place,
-    Sort,
-    Span,
-    UpdateHead,
-    read_update,
-    sort_of,
-)
+from interview_ext.collab.wire.sets import Span
+from interview_ext.collab.wire.update import Id, Place, Sort, UpdateHead, read_update, sort_of
 from interview_ext.collab.wire.values import skip_values
 from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_text
 from interview_ext.errors import WireError

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from tornado.httpclient import HTTPClientError
 
-from interview_ext.collab.wire.update import Span
+from interview_ext.collab.wire.sets import Span
 from tests.benchmarks.people import Seat
 from tests.sockets import hang_up, open_socket
 
