@@ -17,9 +17,9 @@ from interview_ext.rooms.ids import Clock, digest, new_secret, now
 from interview_ext.rooms.model import EVERYONE, STAFF, Event, Participant, Trust
 from interview_ext.rooms.ports import Bus, TimelineStore, room_topic
 
-_SHOWN = tuple(each for each in fields(Event) if each.name != "salt")
 GENESIS = "0" * 64
 """`previous` of the first event of a room."""
+_SHOWN = tuple(field.name for field in fields(Event) if field.name != "salt")
 
 
 class Timeline:
@@ -96,7 +96,7 @@ def visible(audience: str, viewer: Participant) -> bool:
 def public(event: Event) -> dict[str, Any]:
     """Return the event as JSON for those who may see it: without the salt."""
     return {
-        **{each.name: getattr(event, each.name) for each in _SHOWN},
+        **{name: getattr(event, name) for name in _SHOWN},
         "at": event.at.isoformat(),
         "trust": str(event.trust),
     }

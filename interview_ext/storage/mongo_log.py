@@ -40,8 +40,8 @@ MAX_ROW_BYTES = 8 * 1024 * 1024
 ENTRY_BYTES = 200
 """What stands around an update in a row, with room to spare."""
 MAX_GROUP_CALLS = 500
-MAX_GROUP_BYTES = 16 * 1024 * 1024
-"""And one row more; MongoDB takes 48 MB in one message."""
+MAX_GROUP_BYTES = 14 * 1024 * 1024
+"""Of updates with what stands around them: a command may have 16 MiB, like a row."""
 GROUP_S = 0.004
 """Between the beginnings of two commits: what comes in the meantime shares the second."""
 MAX_HEADS = 10_000
@@ -228,17 +228,18 @@ class MongoLog:
         kept: list[_Call] = []
         total = 0
         for _ in range(min(len(self._waiting), MAX_GROUP_CALLS)):
-            if total > MAX_GROUP_BYTES:
+            own = self._waiting[0].size
+            if group and total + own > MAX_GROUP_BYTES:
                 break
             call = self._waiting.popleft()
             of_one = group.setdefault(call.document_id, [])
-            size = sizes.get(call.document_id, 0) + call.size
+            size = sizes.get(call.document_id, 0) + own
             if of_one and (size > MAX_ROW_BYTES or call.after is not None):
                 size = MAX_ROW_BYTES + 1  # whatever comes later of this document waits behind it
                 kept.append(call)
             else:
                 of_one.append(call)
-                total += call.size
+                total += own
             sizes[call.document_id] = size
         self._waiting.extendleft(reversed(kept))
         return group

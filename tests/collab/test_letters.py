@@ -256,7 +256,7 @@ def test_a_value_of_no_keystroke_that_is_replaced_is_looked_at() -> None:
     assert table.tried.count == before + 2, "itself, and the other's next letter"
 
 
-@pytest.mark.parametrize("between", ["delete", "type", "other place"])
+@pytest.mark.parametrize("between", ["delete", "type", "other place", "older letter"])
 def test_after_anything_else_a_letter_is_tried_again(between: str) -> None:
     table = Table()
     for update in typed(5, "abc"):
@@ -274,7 +274,8 @@ def test_after_anything_else_a_letter_is_tried_again(between: str) -> None:
         table.take(updates[0], 6)
     before = table.tried.count
     right = (5, 0) if between == "other place" else None
-    table.take(following(5, 3, "d", right=right))
+    behind = 0 if between == "older letter" else None
+    table.take(following(5, 3, "d", behind=behind, right=right))
     assert table.tried.count == before + 1
 
 

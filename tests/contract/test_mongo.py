@@ -100,6 +100,18 @@ async def test_calls_that_wait_together_share_a_commit(mongodb: ReplicaSet, url:
             assert [e.seq for e in await store.read(document)] == list(range(1, 11))
 
 
+async def test_more_at_once_than_mongodb_takes_in_one_command(url: str) -> None:
+    """Rows of 8 MB, 64 MB in all, where a command holds 16 MiB."""
+    parts = [bytes([number]) * 3_900_000 for number in range(16)]
+    pairs = {f"doc_{n}": parts[2 * n : 2 * n + 2] for n in range(8)}
+    async with opened(url) as store:
+        await asyncio.gather(
+            *(store.append(name, [an_entry(each) for each in pair]) for name, pair in pairs.items())
+        )
+        for name, pair in pairs.items():
+            assert [e.update for e in await store.read(name)] == pair
+
+
 async def test_what_is_larger_than_a_document_of_mongodb_comes_back(url: str) -> None:
     largest = bytes(range(256)) * (16 * 4096)
     async with opened(url) as store:
