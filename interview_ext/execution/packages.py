@@ -13,7 +13,7 @@ from typing import Protocol
 
 from interview_ext.errors import EngineUnavailable, InterviewError
 from interview_ext.rooms.model import Room
-from interview_ext.rooms.ports import Bus, host_topic, room_topic
+from interview_ext.rooms.ports import Bus, room_topic, tell_room
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class RoomPackages:
             self._follow(room, following, again=again), name=f"packages of {room.id}"
         )
         if known is None or known.seen != seen:
-            self._tell(room)
+            tell_room(self._bus, room)
 
     def forget(self, room_id: str) -> None:
         """The room is over, or wants others."""
@@ -147,7 +147,7 @@ class RoomPackages:
                 seen = PackagesState(state=FAILED, problem=f"{error.message} {error.hint}".strip())
             if seen != following.seen:
                 before, following.seen = following.seen, seen
-                self._tell(room)
+                tell_room(self._bus, room)
                 if before.state != seen.state:  # so that the sandbox's notice is read again
                     self._bus.publish(room_topic(room.id), {"type": "sandbox"})
             if seen.state != BUILDING:
@@ -155,10 +155,6 @@ class RoomPackages:
                 following.again_at = asyncio.get_running_loop().time() + lasts_s
                 return
             await asyncio.sleep(pause_s)
-
-    def _tell(self, room: Room) -> None:
-        self._bus.publish(room_topic(room.id), {"type": "room"})
-        self._bus.publish(host_topic(room.owner), {"type": "rooms"})
 
 
 def _wants(room: Room) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -26,7 +27,7 @@ from interview_ext.rooms.model import (
     Room,
     Run,
 )
-from interview_ext.rooms.ports import Bus, Store, room_topic, tell_people
+from interview_ext.rooms.ports import Bus, Store, tell_people, tell_room
 from interview_ext.rooms.roles import Action
 from interview_ext.rooms.service import Rooms
 from interview_ext.rooms.timeline import Timeline
@@ -131,7 +132,7 @@ class Erasure:
         await self._timeline.record(
             room.id, "room.hold", actor=actor.id, audience=STAFF, payload={"held": held}
         )
-        self._bus.publish(room_topic(room.id), {"type": "room"})
+        tell_room(self._bus, changed)
         return changed
 
     async def erase(self, actor: Actor, participant_id: str) -> Participant:
@@ -219,7 +220,15 @@ class Erasure:
         await self._store.scrub()
         self._admission.forget_person(person.id)
         tell_people(self._bus, person.room_id)
+        await self._count_as_change(person.room_id)
         return erased
+
+    async def _count_as_change(self, room_id: str) -> None:
+        """So that pages which know the people of that version of the room read them again."""
+        while room := await self._store.get_room(room_id):
+            with suppress(Conflict):
+                tell_room(self._bus, await self._store.update_room(room))
+                return
 
     async def _is_recorded(self, person: Participant) -> bool:
         return any(

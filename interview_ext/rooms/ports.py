@@ -357,6 +357,12 @@ def people_topic(room_id: str) -> str:
     return f"people:{room_id}"
 
 
+def tell_room(bus: Bus, room: Room) -> None:
+    """Say that a room has changed, to the room and to its owner's pages."""
+    bus.publish(room_topic(room.id), {"type": "room"})
+    bus.publish(host_topic(room.owner), {"type": "rooms"})
+
+
 def tell_people(bus: Bus, room_id: str) -> None:
     """Say that who is in a room has changed, to the room and to whoever follows its people."""
     for topic in (room_topic(room_id), people_topic(room_id)):

@@ -35,7 +35,7 @@ from interview_ext.rooms.model import (
     Section,
 )
 from interview_ext.rooms.palette import colour
-from interview_ext.rooms.ports import ROOMS_TOPIC, Bus, Store, host_topic, room_topic
+from interview_ext.rooms.ports import ROOMS_TOPIC, Bus, Store, host_topic, room_topic, tell_room
 from interview_ext.rooms.roles import Action
 from interview_ext.rooms.timeline import Timeline
 
@@ -209,7 +209,7 @@ class Rooms:
                     "packages": list(room.packages),
                 },
             )
-            self._tell(room)
+            tell_room(self._bus, room)
         return room
 
     async def discard(self, plan: RoomPlan) -> None:
@@ -282,7 +282,7 @@ class Rooms:
         await self._timeline.record(
             room.id, "room.changed", actor=actor.id, payload={"fields": shown}
         )
-        self._tell(changed)
+        tell_room(self._bus, changed)
         return changed
 
     async def set_state(self, actor: Actor, to: RoomState, *, in_s: int = 0) -> Room:
@@ -436,14 +436,14 @@ class Rooms:
             room.id, "room.ending", actor=actor.id, payload={"ends_at": ends_at.isoformat()}
         )
         self._schedule_end(room)
-        self._tell(room)
+        tell_room(self._bus, room)
         return room
 
     async def _call_off_end(self, actor: Actor, room: Room) -> Room:
         self._cancel_end(room.id)
         room = await self._store.update_room(replace(room, ends_at=None))
         await self._timeline.record(room.id, "room.ending_called_off", actor=actor.id)
-        self._tell(room)
+        tell_room(self._bus, room)
         return room
 
     async def _step(self, room: Room, to: RoomState, by: str) -> Room:
@@ -461,13 +461,9 @@ class Rooms:
         await self._timeline.record(
             room.id, "room.state", actor=by, payload={"from": room.state, "to": to}
         )
-        self._tell(changed)
+        tell_room(self._bus, changed)
         self._bus.publish(ROOMS_TOPIC, {"type": "room_state", "room_id": room.id, "state": str(to)})
         return changed
-
-    def _tell(self, room: Room) -> None:
-        self._bus.publish(room_topic(room.id), {"type": "room"})
-        self._bus.publish(host_topic(room.owner), {"type": "rooms"})
 
     async def _schedule_ends(self) -> None:
         for room in await self._store.list_open_rooms():

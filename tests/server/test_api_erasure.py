@@ -13,6 +13,7 @@ import pytest_asyncio
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.model import RoomState
+from interview_ext.rooms.ports import Message, host_topic
 from interview_ext.rooms.timeline import verify
 from tests.server.api_support import error_of, put_into
 from tests.server.conftest import Server, serve
@@ -206,5 +207,11 @@ async def test_only_what_is_over_and_not_held_is_erased(server: Server) -> None:
     answer = await host.ask("POST", f"{room}/participants/{me}/erasure")
     assert (answer.status_code, error_of(answer)["code"]) == (409, "conflict")
     assert (await host.ask("POST", f"{room}/participants/nobody/erasure")).status_code == 404
+    before = (await host.ask("GET", room)).json()["version"]
+    heard: list[Message] = []
+    server.services.bus.subscribe(host_topic(interview.room.owner), heard.append)
     assert (await host.ask("POST", interview.path)).status_code == 200
+    # Every page of the host's hears of it, and that the people it knows are of an old version.
+    assert {"type": "rooms"} in heard
+    assert (await host.ask("GET", room)).json()["version"] > before
     assert (await host.ask("DELETE", room)).status_code == 204

@@ -163,8 +163,6 @@ export class RoomsModel implements IDisposable {
   /** Erase a person from an interview that is over. */
   async erase(id: string, participantId: string): Promise<void> {
     await this._api.erase(id, participantId);
-    // Its people are not read again otherwise: the room itself has not changed.
-    this._entries = this._entries.filter(entry => entry.room.id !== id);
     await this.refresh();
   }
 
