@@ -32,7 +32,7 @@ from interview_ext.errors import (
 )
 
 from .docker_client import connect
-from .docker_settings import FULL_SHARE, create_body, kernel_exec
+from .docker_settings import CPU_PERIOD_US, FULL_SHARE, cpu_quota, create_body, kernel_exec
 from .engine import Attachment, EngineEvent, EngineStatus, Measure, Receiver
 from .folders import seccomp_profile
 from .profiles import Profile
@@ -50,6 +50,13 @@ NO_SOURCE = "bind source path does not exist"
 """The engine's words for a mount of what is not on its machine."""
 NO_SPACE = "no space left on device"
 """ENOSPC in the words of Go, in which the engine is written."""
+_PIDS = tuple(
+    f"/sys/fs/cgroup/{tree}{group}/pids.current"
+    for tree in ("", "pids/")
+    for group in ("docker/{}", "system.slice/docker-{}.scope")
+)
+"""Where a container's processes are counted: cgroup v2 and v1, each made by Docker or by systemd
+(https://docs.docker.com/engine/containers/runmetrics/#find-the-cgroup-for-a-given-container)."""
 _SILENT = (docker.errors.DockerException, requests.RequestException, OSError)
 """What docker-py raises when no engine answers."""
 
@@ -251,6 +258,23 @@ class DockerEngine:
     async def to_the_front(self, container: str) -> None:
         """See :class:`Engine`."""
         await self._run(lambda client: client.update_container(container, cpu_shares=FULL_SHARE))
+
+    async def give_cpus(self, container: str, cpus: float) -> None:
+        """See :class:`Engine`."""
+        await self._run(
+            lambda client: client.update_container(
+                container, cpu_period=CPU_PERIOD_US, cpu_quota=cpu_quota(cpus)
+            )
+        )
+
+    def processes(self, container: str) -> int | None:
+        """See :class:`Engine`. None if the engine is on another machine, or we see no cgroups."""
+        for place in _PIDS:
+            try:
+                return int(Path(place.format(container)).read_text())
+            except (OSError, ValueError):
+                continue
+        return None
 
     async def attach(self, container: str, receiver: Receiver) -> Attachment:
         """See :class:`Engine`."""

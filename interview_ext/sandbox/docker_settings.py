@@ -117,7 +117,7 @@ def _host_config(profile: Profile, seccomp: str) -> dict[str, Any]:
         "GroupAdd": [str(KERNEL_UID)],
         "NanoCpus": 0,
         "CpuPeriod": CPU_PERIOD_US,
-        "CpuQuota": round(limits.cpus * CPU_PERIOD_US),
+        "CpuQuota": cpu_quota(limits.cpus),
         "Memory": limits.memory_bytes,
         # Memory and swap together: equal to the memory, so no swap.
         "MemorySwap": limits.memory_bytes,
@@ -139,6 +139,11 @@ def _host_config(profile: Profile, seccomp: str) -> dict[str, Any]:
         "Privileged": False,
         "PublishAllPorts": False,
     }
+
+
+def cpu_quota(cpus: float) -> int:
+    """Microseconds of all cores together in each period."""
+    return round(cpus * CPU_PERIOD_US)
 
 
 def _datasets(folder: Path) -> dict[str, Any]:

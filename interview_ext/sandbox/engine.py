@@ -133,6 +133,12 @@ class Engine(Containers, Protocol):
     async def to_the_front(self, container: str) -> None:
         """Give one that was made in the background the share of the processor that others have."""
 
+    async def give_cpus(self, container: str, cpus: float) -> None:
+        """Let it have so many cores' time from now on, instead of what its profile says."""
+
+    def processes(self, container: str) -> int | None:
+        """How many processes and threads it has, if that takes microseconds to find out."""
+
     async def execute(self, container: str, profile: Profile) -> str:
         """Start the profile's kernel under the candidate's uid; the answer names the process."""
 

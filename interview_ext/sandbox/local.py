@@ -183,6 +183,13 @@ class LocalEngine:
     async def to_the_front(self, container: str) -> None:
         """See :class:`Engine`."""
 
+    async def give_cpus(self, container: str, cpus: float) -> None:
+        """See :class:`Engine`."""
+
+    def processes(self, container: str) -> int | None:  # noqa: ARG002
+        """See :class:`Engine`."""
+        return None
+
     @abstractmethod
     async def execute(self, container: str, profile: Profile) -> str:
         """See :class:`Engine`."""

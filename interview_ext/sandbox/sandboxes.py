@@ -28,6 +28,7 @@ from interview_ext.errors import (
 
 from .broker import OnWait, PoolState, Schedule, unheard
 from .claims import Claim, Claims
+from .crowds import Crowds
 from .datasets import Dataset, DatasetFolder
 from .deaths import Death, Reason
 from .docker import DockerEngine
@@ -106,6 +107,7 @@ class Sandboxes:
         self.profiles = profiles
         self._clock = clock
         self._claims = Claims(claims)
+        self._crowds = Crowds(self.engine)
         self._datasets = datasets
         self._left: dict[str, Sandbox] = {}
         self._all: set[Sandbox] = set()
@@ -146,7 +148,7 @@ class Sandboxes:
         self._pools.start()
         self._preparer.start()
         loop = asyncio.get_running_loop()
-        work = (self._listen(), self._tick(), self._remove_again())
+        work = (self._listen(), self._tick(), self._look_at_crowds(), self._remove_again())
         self._tasks = [loop.create_task(each) for each in work]
 
     async def stop(self) -> None:
@@ -306,6 +308,7 @@ class Sandboxes:
             sandbox = self._sandbox(profile)
             sandbox.take_over(replace(claim, frozen=bool(state.get("Paused"))))
             sandbox.on_death(lambda _, name=claim.id: self._claims.remove(name))  # type: ignore[misc]
+            self._crowds.take_over(claim.container)
             self._pools.hold(sandbox)
             self._left[claim.id] = sandbox
 
@@ -433,3 +436,8 @@ class Sandboxes:
             await asyncio.sleep(TICK_S)
             for sandbox in set(self._all):
                 sandbox.tick()
+
+    async def _look_at_crowds(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._crowds.look(set(self._all))
