@@ -1,9 +1,9 @@
 """Half the processor for a sandbox that stands at its limit of processes.
 
 So many that start and end without pause keep all cores' schedulers busy, and the cells of other
-rooms wait for the processor although there is enough of it: p95 2.1 times that beside nothing, with
-half of it about the same as beside nothing (``docs/explanation/benchmarks.md``). A notebook has no
-use for so many, and whoever starts them all the same only waits longer.
+rooms wait for the processor although there is enough of it: p95 1.7 to 2.3 times as long as alone,
+with half of it 1.5 to 1.7 times (``docs/explanation/benchmarks.md``). A notebook has no use for so
+many, and whoever starts them all the same only waits longer.
 """
 
 from __future__ import annotations

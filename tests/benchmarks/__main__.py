@@ -99,7 +99,7 @@ async def measure(arguments: argparse.Namespace, chromium: str) -> list[Row]:
             )
             rows += figures.rows()
         if "neighbours" in arguments.only:
-            neighbour = await neighbours.measure(pooled=pooled, times=10 if quick else 60, say=say)
+            neighbour = await neighbours.measure(pooled=pooled, times=10 if quick else 150, say=say)
             rows += neighbour.rows()
         if "crowd" in arguments.only:
             crowded = await crowd.measure(
