@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from typing import Protocol
 
 from interview_ext.errors import SandboxError
 
-from .engine import Engine
 from .profiles import Limits
 from .sandbox import Sandbox
 
@@ -25,12 +25,23 @@ SLOWED = 0.5
 """Of the processor time that its profile gives it."""
 
 
+class Counting(Protocol):
+    """What is needed of an :class:`~.engine.Engine`."""
+
+    def processes(self, container: str) -> int | None:
+        """See :class:`~.engine.Engine`."""
+
+    async def give_cpus(self, container: str, cpus: float) -> None:
+        """See :class:`~.engine.Engine`."""
+
+
 class Crowds:
     """Slows sandboxes down, and lets them go on, as the number of their processes asks for."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Counting) -> None:
         self._engine = engine
         self._slowed: dict[str, bool] = {}
+        self._refused: set[str] = set()
 
     def take_over(self, container: str) -> None:
         """The process before may have slowed it down, so that it may have to be let go on."""
@@ -41,22 +52,25 @@ class Crowds:
         before, self._slowed = self._slowed, {}
         for sandbox in sandboxes:
             container, limits = sandbox.container, sandbox.profile.limits
-            count = self._engine.processes(container) if container else None
-            if count is None:
+            if not container:
                 continue
-            was = before.get(container, False)
-            self._slowed[container] = was
-            now = _is_crowded(count, limits, was=was)
-            if now is not was:
-                await self._set(container, limits, slowed=now)
+            self._slowed[container] = was = before.get(container, False)
+            count = self._engine.processes(container)
+            if count is not None and _is_crowded(count, limits, was=was) is not was:
+                await self._set(sandbox, slowed=not was)
+        self._refused &= set(self._slowed)
 
-    async def _set(self, container: str, limits: Limits, *, slowed: bool) -> None:
+    async def _set(self, sandbox: Sandbox, *, slowed: bool) -> None:
+        container, limits = sandbox.container, sandbox.profile.limits
         try:
             await self._engine.give_cpus(container, limits.cpus * (SLOWED if slowed else 1))
-        except SandboxError as error:
-            log.warning("a sandbox at its limit of processes has its old speed: %s", error)
+        except SandboxError as error:  # tried again at the next look, but said once
+            if sandbox.death is None and container not in self._refused:
+                self._refused.add(container)
+                log.warning("a sandbox at its limit of processes keeps its speed: %s", error)
             return
         self._slowed[container] = slowed
+        self._refused.discard(container)
 
 
 def _is_crowded(count: int, limits: Limits, *, was: bool) -> bool:
