@@ -78,6 +78,15 @@ def used_bytes(folder: Path) -> int:
     return sum({each.st_ino: each.st_blocks * 512 for each in every}.values())
 
 
+def uncache(folder: Path) -> None:
+    """Let the page cache forget a folder's files, so that who reads them next has them in it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 @pytest.mark.parametrize(
     ("size", "rooms"),
     [
@@ -103,13 +112,16 @@ async def test_one_copy_serves_every_room(
         assert first.digest == hashlib.file_digest(file, "sha256").hexdigest()
     assert size <= used_bytes(folder.shared.parent) < size + MIB
     # Half of what is read, for the large one: what the cache of its pages takes is given back.
+    # It is the first reader's, and no use of memory either, however often a page is read.
     sandboxes = await sandboxes_with(folder, make_sandboxes, memory_bytes=GIB)
     kernels = [await kernel_with(sandboxes, make_kernel, first) for _ in range(rooms)]
     assert size <= used_bytes(folder.shared.parent) < size + MIB
+    await asyncio.to_thread(uncache, folder.shared)
     for kernel in kernels if rooms < 5 else (kernels[0], kernels[-1]):
         before = (await kernel.sandbox.stats()).memory_bytes
-        run = await kernel.run(READ, patience_s=120)
-        assert run.text.split() == [first.digest, str(size)], run.text
+        for _ in range(2):
+            run = await kernel.run(READ, patience_s=120)
+            assert run.text.split() == [first.digest, str(size)], run.text
         await asyncio.sleep(1.1)  # usage is measured once a second
         assert (await kernel.sandbox.stats()).memory_bytes - before < 32 * MIB
     for kernel in kernels:
