@@ -42,7 +42,7 @@ ENTRY_BYTES = 200
 MAX_GROUP_CALLS = 500
 MAX_GROUP_BYTES = 14 * 1024 * 1024
 """Of updates with what stands around them: a command may have 16 MiB, like a row."""
-GROUP_S = 0.004
+GROUP_S = 0.005
 """Between the beginnings of two commits: what comes in the meantime shares the second."""
 MAX_HEADS = 10_000
 """Documents whose last seq is remembered."""
