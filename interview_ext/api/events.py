@@ -228,7 +228,9 @@ class RoomEventsSocket(EventsSocket):
         return [m.SandboxMessage(type="sandbox", sandbox=await self._status())]
 
     async def _status(self) -> schemas.Sandbox:
-        return await views.sandbox(self.services, self._who)
+        """What holds until the next message: that a cell runs is for its run to tell."""
+        now = await views.sandbox(self.services, self._who)
+        return now.model_copy(update={"state": "ready"}) if now.state == "busy" else now
 
     async def _refresh(self) -> None:
         """Read the seat and its person again: it may have been admitted, or closed unheard."""

@@ -73,7 +73,7 @@ class InputDoneMessage(Model):
 
 
 class SandboxMessage(Model):
-    """The sandbox's state has changed."""
+    """The sandbox's state has changed. It is never ``busy`` here: runs tell that."""
 
     type: Literal["sandbox"]
     sandbox: Sandbox

@@ -337,10 +337,12 @@ class RoomRunner:
         """See `kernels.Owner`."""
         rests_at = self.rests_at()
         asked = self.pending_input
+        state = self.kernel.state
         self._publish(
             {
                 "type": "sandbox",
-                "state": self.kernel.state,
+                # Nobody is told when it has done with a cell: its run tells that.
+                "state": "ready" if state == "busy" else state,
                 "death": self.kernel.death_body,
                 "waiting": self.kernel.waiting,
                 "rests_at": None if rests_at is None else rests_at.isoformat(),

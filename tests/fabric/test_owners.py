@@ -170,6 +170,9 @@ async def test_a_run_asked_of_another_server_shows_on_both(fabric: Fabric) -> No
     run = await room.accepted(room.there, "slow")
     await tab.until(lambda: "line 3" in tab.printed("slow"), "its output")
     await elsewhere.until(lambda: "line 3" in elsewhere.printed("slow"), "its output there")
+    # Who comes now is told what still holds when the cell has ended.
+    for late in [await room.events(person) for person in (room.here, room.there)]:
+        await until(lambda: late.sandbox.get("state") == "ready", "a kernel")  # noqa: B023
     answer = await room.there.ask("POST", "/sandbox/interrupt")
     assert answer.status_code == 202, answer.text
     for events in (here, there):

@@ -1545,7 +1545,7 @@ export interface components {
         };
         /**
          * SandboxMessage
-         * @description The sandbox's state has changed.
+         * @description The sandbox's state has changed. It is never ``busy`` here: runs tell that.
          */
         SandboxMessage: {
             sandbox: components["schemas"]["Sandbox"];

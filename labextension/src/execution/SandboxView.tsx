@@ -45,7 +45,8 @@ export function SandboxView(props: Props): React.ReactElement | null {
     return null;
   }
   const running = sandbox.state === 'ready' || sandbox.state === 'busy';
-  const state = sandbox.state === 'ready' && model.busy ? 'busy' : sandbox.state;
+  // What an answer said of a cell is over sooner than the next answer comes; runs are told at once.
+  const state = running ? (model.busy ? 'busy' : 'ready') : sandbox.state;
   const frozen = running && model.room?.state === 'paused';
   return (
     <Section title={trans.__('Sandbox')} className="jp-Interview-Sandbox">
