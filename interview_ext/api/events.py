@@ -16,6 +16,7 @@ from interview_ext.api import schemas, views
 from interview_ext.api.sockets import EventsSocket
 from interview_ext.api.waiting import Change
 from interview_ext.errors import Forbidden, NotFound, RoomNotLive, SeatClosed
+from interview_ext.execution.records import lasting
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.model import Role, SeatClosing, SeatState
 from interview_ext.rooms.ports import Message, host_topic, room_topic
@@ -228,9 +229,8 @@ class RoomEventsSocket(EventsSocket):
         return [m.SandboxMessage(type="sandbox", sandbox=await self._status())]
 
     async def _status(self) -> schemas.Sandbox:
-        """What holds until the next message: that a cell runs is for its run to tell."""
         now = await views.sandbox(self.services, self._who)
-        return now.model_copy(update={"state": "ready"}) if now.state == "busy" else now
+        return now.model_copy(update={"state": lasting(now.state)})
 
     async def _refresh(self) -> None:
         """Read the seat and its person again: it may have been admitted, or closed unheard."""

@@ -46,6 +46,14 @@ class SandboxStatus:
         return {**vars(self)}
 
 
+def lasting(state: str) -> str:
+    """What holds of a kernel's state until somebody is told of another one.
+
+    Nobody is when it has done with a cell: that is for the cell's run to tell.
+    """
+    return "ready" if state == "busy" else state
+
+
 def run_body(run: Run) -> dict[str, Any]:
     """Return a run record as JSON."""
     return {

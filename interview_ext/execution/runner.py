@@ -22,7 +22,7 @@ from interview_ext.execution.ports import (
     KernelLauncher,
     KernelResumed,
 )
-from interview_ext.execution.records import InputRequest, run_body
+from interview_ext.execution.records import InputRequest, lasting, run_body
 from interview_ext.execution.recovery import REASON, append_note
 from interview_ext.execution.stopper import Stopper
 from interview_ext.execution.timelimit import Hold, TimeLimit
@@ -337,12 +337,10 @@ class RoomRunner:
         """See `kernels.Owner`."""
         rests_at = self.rests_at()
         asked = self.pending_input
-        state = self.kernel.state
         self._publish(
             {
                 "type": "sandbox",
-                # Nobody is told when it has done with a cell: its run tells that.
-                "state": "ready" if state == "busy" else state,
+                "state": lasting(self.kernel.state),
                 "death": self.kernel.death_body,
                 "waiting": self.kernel.waiting,
                 "rests_at": None if rests_at is None else rests_at.isoformat(),
