@@ -2,15 +2,17 @@
 
 Tornado reads a frame in four steps, each with a future of its own, and runs a task for each
 message. A keystroke is two messages that come together: here they are one read, and a message
-that nobody has to wait for is handed over by a plain call. All else is tornado's: the handshake,
-pings, closing, what a message does (`WebSocketProtocol13`).
+that nobody has to wait for is handed over by a plain call, where the stream says that something
+can be read. All else is tornado's: the handshake, pings, closing, what a message does
+(`WebSocketProtocol13`).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.util import _websocket_mask
 from tornado.websocket import WebSocketProtocol13
 
@@ -33,27 +35,67 @@ def inlet_instead(usual: object) -> Inlet | None:
 class Inlet(WebSocketProtocol13):
     """The protocol of a socket without compression. Made by `inlet_instead`."""
 
+    _waiting: Awaitable[None] | None = None
+    """What the loop has to wait for, when it is woken for that."""
+
     async def _receive_frame_loop(self) -> None:
         """Called by tornado after the handshake; returns when the connection is gone."""
+        stream = self.stream
         self._buffer = bytearray()
         self._parts = bytearray()
         self._parts_opcode = _CONTINUATION
-        self.stream.read_chunk_size = READ_BYTES
+        stream.read_chunk_size = READ_BYTES
+        if type(stream) is IOStream:  # TLS has buffers of its own
+            # Where a stream looks for what has come; nothing else of it is replaced.
+            stream._handle_read = self._read_at_once  # type: ignore[method-assign] # noqa: SLF001
         try:
             while not self.client_terminated:
-                self._buffer += await self.stream.read_bytes(READ_BYTES, partial=True)
-                await self._take_all()
+                data = await stream.read_bytes(READ_BYTES, partial=True)
+                waiting, self._waiting = self._waiting or self._take_in(data), None
+                while waiting is not None:
+                    await waiting
+                    waiting = self._take_in(b"")
         except StreamClosedError:
             self._abort()
         finally:
             self.handler.on_ws_connection_close(self.close_code, self.close_reason)
 
-    async def _take_all(self) -> None:
-        """Hand over every frame that is here whole."""
+    def _read_at_once(self) -> None:
+        """Called by the stream when something has come: while the loop above waits for that.
+
+        The loop is woken only if it has to wait for something else, or to end.
+        """
+        stream = self.stream
+        data = b""
+        if stream.reading():
+            try:
+                data = stream.socket.recv(READ_BYTES)
+            except OSError:  # nothing, or gone: the stream finds out which
+                data = b""
+        if not data:
+            IOStream._handle_read(stream)  # noqa: SLF001
+            return
+        self._waiting = self._take_in(data)
+        if (self._waiting is not None or self.client_terminated) and not stream.closed():
+            stream._read_from_buffer(0)  # noqa: SLF001 - the read of the loop ends with nothing
+
+    def _take_in(self, data: bytes) -> Awaitable[None] | None:
+        """Hand over every frame that is whole with this; return what to wait for in between."""
         buffer = self._buffer
+        if not buffer:
+            taken, waiting = self._take_all(data)
+            buffer += data[taken:]
+        else:
+            buffer += data
+            taken, waiting = self._take_all(buffer)
+            del buffer[:taken]
+        return waiting
+
+    def _take_all(self, buffer: bytes | bytearray) -> tuple[int, Awaitable[None] | None]:
+        """Return how many bytes were whole frames, and what to wait for before the next."""
         at = turn = 0
         while not self.client_terminated:
-            frame = self._whole_frame(at)
+            frame = self._whole_frame(buffer, at)
             if frame is None:
                 break
             start, end = frame
@@ -63,19 +105,17 @@ class Inlet(WebSocketProtocol13):
             turn += _FRAME_COST + end - at
             first, at = buffer[at], end
             waiting = self._take(first, data)
+            if waiting is None and turn >= _TURN_BYTES:
+                waiting = asyncio.ensure_future(asyncio.sleep(0))
             if waiting is not None:
-                await waiting
-            if turn >= _TURN_BYTES:
-                turn = 0
-                await asyncio.sleep(0)
-        del buffer[:at]
+                return at, waiting
+        return at, None
 
-    def _whole_frame(self, at: int) -> tuple[int, int] | None:
+    def _whole_frame(self, buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
         """Return where the payload of the frame at a position begins and ends.
 
         None if it is not here yet, or must not be: then the connection is cut.
         """
-        buffer = self._buffer
         have = len(buffer)
         start = at + 2
         if have < start:
