@@ -78,12 +78,12 @@ class MeasuredLog:
         *,
         batch: str | None = None,
         after: int | None = None,
-    ) -> list[LogEntry]:
+    ) -> int:
         """See `UpdateLog`. A commit that fails is not measured."""
         began = time.perf_counter()
-        numbered = await self._log.append(document_id, entries, batch=batch, after=after)
+        last = await self._log.append(document_id, entries, batch=batch, after=after)
         self._seconds.observe(time.perf_counter() - began)
-        return numbered
+        return last
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]:
         """See `UpdateLog`."""

@@ -100,10 +100,13 @@ class Across:
             self._unsubscribe()
             self._unsubscribe = None
 
+    @property
+    def heard(self) -> bool:
+        """Whether another server wants to be told; if not, it is going to look into the log."""
+        return self._bus.heard_elsewhere(self._topic)
+
     def tell_updates(self, updates: Sequence[Update]) -> None:
-        """Tell the others what has been committed."""
-        if not self.shared or not updates:
-            return
+        """Tell the others what has been committed: at least one, and only if it is `heard`."""
         body: list[list[Any]] = []
         size = sum(len(each.update) for each in updates)
         if size <= MAX_TOLD_BYTES and not self._private:
@@ -112,7 +115,7 @@ class Across:
 
     def tell_presence(self, entries: Sequence[AwarenessEntry]) -> None:
         """Tell the others who is where on this server."""
-        if self.shared and entries and not self._private:
+        if entries and not self._private and self.heard:
             body = [[entry.client, entry.clock, entry.state] for entry in entries]
             self._tell({"type": "presence", "entries": body})
 

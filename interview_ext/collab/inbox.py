@@ -73,7 +73,7 @@ class Inbox:
         self._items: deque[Item] = deque()
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._room.set()
 
@@ -102,13 +102,17 @@ class Inbox:
         self._bytes += _weight(item)
         if self._bytes > self._max_bytes:
             self._room.clear()
-        self._wake.set()
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
     async def next(self) -> list[Item]:
-        """Return what has gathered, once there is something; in pieces of `MAX_BATCH`."""
+        """Return what has gathered, once there is something; in pieces of `MAX_BATCH`.
+
+        Called by one task.
+        """
         while not self._items:
-            self._wake.clear()
-            await self._wake.wait()
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
         return [self._items.popleft() for _ in range(min(len(self._items), MAX_BATCH))]
 
     def settled(self, batch: list[Item]) -> None:

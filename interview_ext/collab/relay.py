@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -300,7 +300,7 @@ class Relay:
             self._intake.rewind()
             await self._catch_up()
             commits, done, _ = self._judge_all(batch)
-        seqs: list[int] = []
+        seqs: Sequence[int] = ()
         while commits:
             try:
                 seqs = await self._commit(commits)
@@ -312,7 +312,7 @@ class Relay:
         self._finish(commits, seqs, done)
 
     def _finish(
-        self, commits: list[_Commit], seqs: list[int], done: list[Callable[[], None]]
+        self, commits: list[_Commit], seqs: Sequence[int], done: list[Callable[[], None]]
     ) -> None:
         """Apply and forward what has been committed, and do what was to follow."""
         with self._audience.at_once():
@@ -354,16 +354,16 @@ class Relay:
                 done.append(item.then)
         return commits, done, gap
 
-    async def _commit(self, commits: list[_Commit]) -> list[int]:
-        """Raise `LogMoved` if another server has committed something meanwhile."""
+    async def _commit(self, commits: list[_Commit]) -> Sequence[int]:
+        """Return the seq of each. Raises `LogMoved` if another server has committed something."""
         entries = [self._entry(commit) for commit in commits]
         # The name of every repetition: a lost answer doubles nothing.
         name = f"{self._name}.{next(self._batches)}"
         after = self.log_seq if self._across.shared else None
-        numbered = await self._persistently(
+        last = await self._persistently(
             lambda: self._log.append(self._document.id, entries, batch=name, after=after)
         )
-        return [entry.seq for entry in numbered]
+        return range(last + 1 - len(entries), last + 1)
 
     async def _claim(self, batch: list[Item]) -> None:
         """Bind the clients that this batch shows first, in its order, to who shows them."""
@@ -445,7 +445,7 @@ class Relay:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _RETRY_LAST_S)
 
-    def _apply(self, commits: list[_Commit], seqs: list[int]) -> None:
+    def _apply(self, commits: list[_Commit], seqs: Sequence[int]) -> None:
         for commit, seq in zip(commits, seqs, strict=True):
             if commit.edit is None:
                 self._own_uncommitted -= 1
@@ -565,13 +565,14 @@ class Relay:
             owners = await self._persistently(lambda: self._log.client_owners(self._document.id))
             self._gate.own(owners)
 
-    def _tell(self, commits: list[_Commit], seqs: list[int]) -> None:
-        self._across.tell_updates(
-            [
-                Update(seq=seq, update=commit.update, by_page=commit.edit is not None)
-                for commit, seq in zip(commits, seqs, strict=True)
-            ]
-        )
+    def _tell(self, commits: list[_Commit], seqs: Sequence[int]) -> None:
+        if self._across.heard:
+            self._across.tell_updates(
+                [
+                    Update(seq=seq, update=commit.update, by_page=commit.edit is not None)
+                    for commit, seq in zip(commits, seqs, strict=True)
+                ]
+            )
 
     # -- awareness
 

@@ -152,14 +152,12 @@ class SealedLog:
         *,
         batch: str | None = None,
         after: int | None = None,
-    ) -> list[LogEntry]:
+    ) -> int:
         """See `rooms.ports.UpdateLog.append`. Raises `BranchLocked` too."""
-        if not is_branch(document_id):
-            return await self._inner.append(document_id, entries, batch=batch, after=after)
-        seal = self._keys.seal(document_id)
-        sealed = [replace(entry, update=seal.close(entry.update)) for entry in entries]
-        stored = await self._inner.append(document_id, sealed, batch=batch, after=after)
-        return [replace(s, update=e.update) for s, e in zip(stored, entries, strict=True)]
+        if is_branch(document_id):
+            seal = self._keys.seal(document_id)
+            entries = [replace(entry, update=seal.close(entry.update)) for entry in entries]
+        return await self._inner.append(document_id, entries, batch=batch, after=after)
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]:
         """See `rooms.ports.UpdateLog.read`. Raises `BranchLocked` and `BranchGone` too."""

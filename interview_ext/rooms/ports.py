@@ -183,8 +183,10 @@ class UpdateLog(Protocol):
         *,
         batch: str | None = None,
         after: int | None = None,
-    ) -> list[LogEntry]:
-        """Commit the entries in their order and return them numbered.
+    ) -> int:
+        """Commit the entries in their order; return the seq of the last.
+
+        They are numbered without gaps, the first one after the document's last before.
 
         Calls of many documents that wait at the same time share a commit.
 
@@ -339,6 +341,13 @@ class Bus(Protocol):
 
     def publish(self, topic: str, message: Message) -> None:
         """Send without waiting; listeners get it in the order of publishing."""
+
+    def heard_elsewhere(self, topic: str) -> bool:
+        """Whether another server listens to a topic, as far as is known here.
+
+        If not, what was to be said need not be published for the others' sake, nor even made:
+        whoever listens later gets a `GAP` first.
+        """
 
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each message of the topic from now on; return the way to stop."""

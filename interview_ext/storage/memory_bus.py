@@ -39,6 +39,11 @@ class MemoryBus:
             except Exception:
                 log.exception("A listener of %s failed on a %s message", topic, message.get("type"))
 
+    def heard_elsewhere(self, topic: str) -> bool:
+        """See `interview_ext.rooms.ports.Bus.heard_elsewhere`."""
+        del topic
+        return False
+
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         """See `interview_ext.rooms.ports.Bus.subscribe`."""
         key = object()

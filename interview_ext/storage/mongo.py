@@ -242,7 +242,7 @@ class MongoStore(MongoRooms):
         *,
         batch: str | None = None,
         after: int | None = None,
-    ) -> list[LogEntry]:
+    ) -> int:
         return await self._log.append(document_id, entries, batch=batch, after=after)
 
     async def read(self, document_id: str, *, after: int = 0) -> list[LogEntry]:

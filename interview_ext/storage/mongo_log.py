@@ -57,13 +57,12 @@ _MICROSECOND = timedelta(microseconds=1)
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Call:
     document_id: str
-    entries: Sequence[NewLogEntry]
     written: list[Row]
     """The entries as they are stored."""
     batch: str
     after: int | None
     """The last seq that the row has to follow; None: whatever it is."""
-    done: asyncio.Future[list[LogEntry]]
+    done: asyncio.Future[int]
 
     @property
     def size(self) -> int:
@@ -71,12 +70,7 @@ class _Call:
 
     def settle(self, first: int) -> None:
         if not self.done.done():
-            self.done.set_result(
-                [
-                    LogEntry(document_id=self.document_id, seq=seq, **vars(entry))
-                    for seq, entry in enumerate(self.entries, start=first)
-                ]
-            )
+            self.done.set_result(first + len(self.written) - 1)
 
     def fail(self, error: BaseException) -> None:
         if not self.done.done():
@@ -120,10 +114,8 @@ class MongoLog:
         *,
         batch: str | None = None,
         after: int | None = None,
-    ) -> list[LogEntry]:
+    ) -> int:
         """See `interview_ext.rooms.ports.UpdateLog.append`."""
-        if not entries:
-            return []
         # Parts are stored here, not by the writer: a large update keeps only its own document
         # waiting, whose calls stay in their order.
         async with self._turns.setdefault(document_id, asyncio.Lock()):
@@ -132,7 +124,6 @@ class MongoLog:
                 raise self._engine.closed()
             call = _Call(
                 document_id=document_id,
-                entries=entries,
                 written=written,
                 batch=batch or new_id("batch"),
                 after=after,
@@ -307,7 +298,7 @@ class MongoLog:
     def _settle(self, calls: Iterable[_Call], first: int) -> None:
         for call in calls:
             call.settle(first)
-            first += len(call.entries)
+            first += len(call.written)
 
     def _heads_bounded(self) -> None:
         while len(self._heads) > MAX_HEADS:
@@ -359,6 +350,6 @@ def _row(document_id: str, first: int, calls: list[_Call]) -> Row:
         "first": first,
         "last": first + len(written) - 1,
         "batches": [call.batch for call in calls],
-        "counts": [len(call.entries) for call in calls],
+        "counts": [len(call.written) for call in calls],
         "entries": written,
     }

@@ -141,7 +141,7 @@ class RedisBus:
         elsewhere, self.from_elsewhere = self.from_elsewhere, False
         self._local.publish(topic, message)
         self.from_elsewhere = elsewhere
-        if not self._elsewhere.listens(topic):
+        if not self.heard_elsewhere(topic):
             return
         try:
             data = self._signed(message)
@@ -149,6 +149,10 @@ class RedisBus:
             log.exception("A %s message of %s cannot be sent", message.get("type"), topic)
             return
         self._send(topic, data)
+
+    def heard_elsewhere(self, topic: str) -> bool:
+        """See `interview_ext.rooms.ports.Bus.heard_elsewhere`."""
+        return self._elsewhere.listens(topic)
 
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         """See `interview_ext.rooms.ports.Bus.subscribe`."""

@@ -45,24 +45,22 @@ class SqliteLog:
         *,
         batch: str | None = None,
         after: int | None = None,
-    ) -> list[LogEntry]:
+    ) -> int:
+        """See `interview_ext.rooms.ports.UpdateLog.append`."""
         del batch  # a commit that failed here has been rolled back: nothing of it was stored
 
-        def work(db: sqlite3.Connection) -> tuple[list[LogEntry], Rows]:
+        def work(db: sqlite3.Connection) -> tuple[int, Rows]:
             last = self._last.get(document_id)
             if last is None:
                 last = _last_seq(db, document_id)
             if after not in (None, last):
                 raise LogMoved
-            numbered = [
-                LogEntry(document_id=document_id, seq=last + number, **vars(entry))
-                for number, entry in enumerate(entries, start=1)
+            rows: Rows = [
+                (document_id, seq, e.at.isoformat(), e.client, e.seat, e.origin, e.update)
+                for seq, e in enumerate(entries, start=last + 1)
             ]
-            self._last[document_id] = last + len(entries)
-            return numbered, [
-                (e.document_id, e.seq, e.at.isoformat(), e.client, e.seat, e.origin, e.update)
-                for e in numbered
-            ]
+            self._last[document_id] = last = last + len(rows)
+            return last, rows
 
         return await self._db.insert("updates", work)
 

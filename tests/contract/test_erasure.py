@@ -8,7 +8,7 @@ import pytest
 
 from interview_ext.errors import Conflict, NotFound
 from interview_ext.rooms.ids import digest
-from interview_ext.rooms.model import DataFile, NewLogEntry
+from interview_ext.rooms.model import DataFile, LogEntry, NewLogEntry
 from interview_ext.rooms.ports import Store
 from tests.contract.test_store import AT, made_room
 
@@ -26,9 +26,10 @@ async def test_a_log_is_replaced_in_place(store: Store) -> None:
     await store.replace(document.id, after)
     assert await store.read(document.id) == after
     assert await store.read(document.id, after=5) == after[5:]
-    more = await store.append(document.id, [NewLogEntry(at=AT, client=7, seat=None, update=b"m")])
-    assert [entry.seq for entry in more] == [9]
-    assert await store.read(document.id) == [*after, *more]
+    more = NewLogEntry(at=AT, client=7, seat=None, update=b"m")
+    assert await store.append(document.id, [more]) == 9
+    last = LogEntry(document_id=document.id, seq=9, **vars(more))
+    assert await store.read(document.id) == [*after, last]
 
 
 async def test_only_a_whole_log_is_replaced(store: Store) -> None:

@@ -174,8 +174,7 @@ async def test_everything_comes_over_and_goes_on(
     try:
         (room, *_) = await store.list_rooms("owner")
         (notebook, *_) = await store.list_documents(room.id)
-        (added,) = await store.append(notebook.id, [an_update(1)])
-        assert added.seq == 33
+        assert await store.append(notebook.id, [an_update(1)]) == 33
         last = a_person(room, Role.OBSERVER)
         await store.add_participant(last)
         assert (await store.list_participants(room.id))[-1] == last

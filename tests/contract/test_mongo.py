@@ -57,12 +57,10 @@ async def test_servers_that_write_one_document_leave_no_hole(url: str) -> None:
         )
         kept = await one.read("doc")
         assert [entry.seq for entry in kept] == list(range(1, 301))
-        assert sorted(e.update for e in kept) == sorted([*texts, *(t + b"!" for t in texts)])
-        by_seq = {entry.seq: entry for entry in kept}
-        for first, second in done:
-            assert second.seq == first.seq + 1
-            assert by_seq[first.seq] == first
-            assert by_seq[second.seq] == second
+        told = dict(zip(done, texts, strict=True))
+        assert [e.update for e in kept] == [
+            text for last in sorted(told) for text in (told[last], told[last] + b"!")
+        ]
         for store in stores:
             assert await store.last_seq("doc") == 300
             assert [e.seq for e in await store.read("doc", after=123)] == list(range(124, 301))
@@ -72,6 +70,7 @@ async def test_a_repeated_call_is_stored_once(url: str) -> None:
     async with opened(url) as one, opened(url) as two:
         entries = [an_entry(b"a"), an_entry(b"b")]
         first = await one.append("doc", entries, batch="batch_1")
+        assert first == 2
         await one.append("doc", [an_entry(b"c")])
         assert await one.append("doc", entries, batch="batch_1") == first
         assert await two.append("doc", entries, batch="batch_1") == first
@@ -82,7 +81,7 @@ async def test_a_repeated_call_is_stored_once(url: str) -> None:
         with pytest.raises(LogMoved):
             await two.append("doc", entries, batch="batch_2", after=0)
         # In another document it is another call.
-        assert [e.seq for e in await one.append("other", entries, batch="batch_1")] == [1, 2]
+        assert await one.append("other", entries, batch="batch_1") == 2
 
 
 async def test_calls_that_wait_together_share_a_commit(mongodb: ReplicaSet, url: str) -> None:
@@ -313,5 +312,4 @@ async def test_writes_wait_for_a_majority_whatever_the_url_says(mongodb: Replica
     async with opened(mongodb.url(new_id("test"), "&w=0&journal=false&retryWrites=false")) as store:
         concern = store._db["updates"].write_concern
         assert concern == pymongo.WriteConcern(w="majority", j=True)
-        (kept,) = await store.append("doc", [an_entry()])
-        assert kept.seq == 1
+        assert await store.append("doc", [an_entry()]) == 1

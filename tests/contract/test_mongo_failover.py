@@ -34,10 +34,14 @@ class Author:
                 NewLogEntry(at=now(), client=self._name, seat=None, update=f"{number}.{n}".encode())
                 for n in range(2)
             ]
-            self.stored += await self._persistently(entries, new_id("batch"))
+            last = await self._persistently(entries, new_id("batch"))
+            self.stored += [
+                LogEntry(document_id=self._document, seq=seq, **vars(entry))
+                for seq, entry in enumerate(entries, start=last + 1 - len(entries))
+            ]
             number += 1
 
-    async def _persistently(self, entries: list[NewLogEntry], batch: str) -> list[LogEntry]:
+    async def _persistently(self, entries: list[NewLogEntry], batch: str) -> int:
         while True:
             try:
                 return await self._store.append(self._document, entries, batch=batch)

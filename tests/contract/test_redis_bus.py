@@ -200,6 +200,17 @@ async def test_what_no_other_server_listens_to_stays_here(
         assert await spy.get_message(timeout=0.5) is None
 
 
+async def test_who_listens_to_what_was_not_even_made_for_want_of_listeners_hears_of_a_gap(
+    two: tuple[RedisBus, RedisBus],
+) -> None:
+    one, other = two
+    await asyncio.sleep(redis_listeners.UNSURE_S + 0.5)
+    assert not one.heard_elsewhere("a")
+    there = Ear(other, "a")
+    await there.until(lambda: there.gaps == 2)
+    assert one.heard_elsewhere("a")
+
+
 async def test_a_server_that_comes_later_is_told_all_that_is_said_from_then_on(
     redis: RedisServer, two: tuple[RedisBus, RedisBus]
 ) -> None:

@@ -78,8 +78,7 @@ async def test_a_store_that_cannot_write_says_so_and_goes_on_when_it_can(tmp_pat
         await store.append("doc", [entry])
     other.execute("ROLLBACK")
     other.close()
-    (kept,) = await store.append("doc", [entry])
-    assert kept.seq == 1
+    assert await store.append("doc", [entry]) == 1
     await store.stop()
 
 
@@ -107,7 +106,7 @@ async def test_what_is_committed_together_stands_each_for_itself(tmp_path: Path)
         one, _, again, _ = await asyncio.gather(
             *(store.append(name, entries) for name in ("one", "two", "one", "three"))
         )
-        assert [entry.seq for entry in one + again] == list(range(before + 1, before + 121))
+        assert (one, again) == (before + 60, before + 120)
         assert [type(error) for error in await refused] == [LogMoved, NotFound][: 1 + len(others)]
         for name, count in (("one", 120), ("two", 60), ("three", 60)):
             log = await store.read(name)

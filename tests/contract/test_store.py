@@ -357,13 +357,13 @@ async def test_the_log_numbers_without_holes_in_order(store: Store) -> None:
 
 async def test_entries_that_are_to_follow_an_end_do_or_are_not_stored(store: Store) -> None:
     _, document, _ = await made_room(store)
-    (first,) = await store.append(document.id, [an_update(1)], after=0)
+    first = await store.append(document.id, [an_update(1)], after=0)
     for wrong in (0, 2):
         with pytest.raises(LogMoved):
             await store.append(document.id, [an_update(2)], after=wrong, batch=new_id("batch"))
-    (second,) = await store.append(document.id, [an_update(3)], after=first.seq)
-    assert [e.client for e in await store.read(document.id)] == [1, 3]
-    assert (first.seq, second.seq) == (1, 2)
+    second = await store.append(document.id, [an_update(3), an_update(4)], after=first)
+    assert [e.client for e in await store.read(document.id)] == [1, 3, 4]
+    assert (first, second) == (1, 3)
 
 
 async def test_of_many_that_are_to_follow_the_same_end_one_does(store: Store) -> None:

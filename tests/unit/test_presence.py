@@ -42,6 +42,9 @@ class Cut:
         if not self.cut:
             self.wire.publish(topic, message)
 
+    def heard_elsewhere(self, topic: str) -> bool:
+        return self.wire.heard_elsewhere(topic)
+
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         return self.wire.subscribe(topic, lambda m: None if self.cut else listener(m))
 

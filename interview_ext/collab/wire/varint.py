@@ -54,6 +54,8 @@ def read_text(data: bytes, at: int) -> tuple[str, int]:
 
 def write_uint(value: int) -> bytes:
     """Write an unsigned integer."""
+    if value <= 0x7F:
+        return bytes((value,))
     out = bytearray()
     while value > 0x7F:
         out.append(0x80 | (value & 0x7F))
