@@ -15,7 +15,10 @@ from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.model import LogEntry, NewLogEntry, Room, RoomState, Snapshot
 from interview_ext.rooms.ports import UpdateLog
 
-COMMIT_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+COMMIT_BUCKETS_S = (
+    *(0.0005, 0.001, 0.0015, 0.002, 0.0025, 0.0035, 0.005, 0.0075),
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
 OPEN_STATES = (RoomState.SCHEDULED, RoomState.LOBBY, RoomState.LIVE, RoomState.PAUSED)
 
 

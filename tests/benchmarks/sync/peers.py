@@ -89,9 +89,19 @@ class Commits:
         counts = {bound: count - before.counts[bound] for bound, count in self.counts.items()}
         return Commits(counts=counts, total_s=self.total_s - before.total_s)
 
-    def at_most_s(self, share: float) -> float:
-        """Return the least bound that so large a share of the commits kept."""
-        return min(b for b, count in self.counts.items() if count >= share * self.count)
+    def percentile_s(self, percent: float) -> float:
+        """Return how long so many of a hundred took at most.
+
+        Between two bounds they are taken to be evenly spread, as Prometheus'
+        ``histogram_quantile`` does.
+        """
+        rank, below, lower = percent / 100 * self.count, 0.0, 0.0
+        for bound, count in sorted(self.counts.items()):
+            if count >= rank and count > below:
+                share = (rank - below) / (count - below)
+                return lower if bound == float("inf") else lower + (bound - lower) * share
+            below, lower = count, bound
+        return lower
 
 
 @asynccontextmanager

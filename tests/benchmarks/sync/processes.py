@@ -60,7 +60,7 @@ def tree(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            fields = _stat(int(entry.name))
+            fields = _stat(entry.name)
             if fields:
                 children.setdefault(int(fields[1]), []).append(int(entry.name))
     found = [pid]
@@ -71,19 +71,27 @@ def tree(pid: int) -> list[int]:
 
 def cpu_s(pid: int) -> float:
     """Return the processor time of a process and all that came of it, in user and kernel."""
-    fields = [_stat(one) for one in tree(pid)]
+    fields = [_stat(str(one)) for one in tree(pid)]
     return sum(int(f[11]) + int(f[12]) for f in fields if f) / TICKS_S
+
+
+def threads_cpu_s(pid: int) -> float:
+    """Return that of the process's threads besides the first, which has the event loop."""
+    found = [_stat(f"{pid}/task/{task.name}") for task in Path(f"/proc/{pid}/task").iterdir()]
+    first = _stat(f"{pid}/task/{pid}")
+    own = [int(f[11]) + int(f[12]) for f in found if f]
+    return (sum(own) - int(first[11]) - int(first[12])) / TICKS_S
 
 
 def memory_bytes(pid: int) -> int:
     """Return the resident memory of a process and all that came of it."""
-    fields = [_stat(one) for one in tree(pid)]
+    fields = [_stat(str(one)) for one in tree(pid)]
     return sum(int(f[21]) for f in fields if f) * PAGE_BYTES
 
 
-def _stat(pid: int) -> list[str]:
-    """Return the fields of ``/proc/{pid}/stat`` behind the name; none if it has ended."""
+def _stat(which: str) -> list[str]:
+    """Return the fields of ``/proc/{which}/stat`` behind the name; none if it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{which}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
