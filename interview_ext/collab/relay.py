@@ -14,50 +14,36 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pycrdt
 from pycrdt import Doc
 
+from interview_ext.collab.acknowledgements import Acknowledgements
 from interview_ext.collab.across import LOOK_EVERY_S, Across, News, Update
 from interview_ext.collab.audience import Audience, Peer
-from interview_ext.collab.awareness import AwarenessBoard
 from interview_ext.collab.inbox import Edit, Inbox, Item, Look, Mark, OwnEdit, Shown
-from interview_ext.collab.intake import Intake, UpdateGap
+from interview_ext.collab.intake import Intake
+from interview_ext.collab.judging import Commit, Judge, Judgement
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.outlet import binary_frame
 from interview_ext.collab.rehearsal import apply_guarded
+from interview_ext.collab.showing import Showing
 from interview_ext.collab.store_health import StoreHealth
 from interview_ext.collab.wire.framing import (
     AwarenessEntry,
-    write_awareness,
     write_step_1,
     write_step_2,
     write_update,
 )
-from interview_ext.collab.wire.sets import Span, read_state
+from interview_ext.collab.wire.sets import read_state
 from interview_ext.collab.wire.update import EMPTY_UPDATE, read_update
-from interview_ext.errors import ForeignClient, InterviewError, StoreUnavailable
 from interview_ext.rooms.ids import Clock, new_id
 from interview_ext.rooms.model import Document, NewLogEntry
-from interview_ext.rooms.ports import Bus, LogMoved, UpdateLog, room_topic
+from interview_ext.rooms.ports import Bus, LogMoved, UpdateLog
 
 log = logging.getLogger(__name__)
-
-MOST_TOLD_DELETES = 1000
-"""Ranges in one ``durable``, about 20 kB: who connects again repeats all there ever were."""
-_RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 2.0
-
-
-@dataclass(slots=True)
-class _Commit:
-    """What a batch makes of one item: an entry for the log and who hears of it."""
-
-    update: bytes
-    client: int
-    edit: Edit | None
 
 
 class Relay:
@@ -80,22 +66,31 @@ class Relay:
     ) -> None:
         self.log_seq = log_seq
         self._document = document
-        self._topic = room_topic(document.room_id)
         self._doc = doc
         self._intake = intake
         self._gate = intake.gate
         self._log = update_log
-        self._bus = bus
         self._health = health
+        self._persistently = partial(health.persistently, document)
         self._clock = clock
         self._applied = applied
         self._broken = broken
-        self._board = AwarenessBoard(clock=clock)
         private = document.branch_of is not None
         self._across = Across(document.id, bus, self, private=private)
         self._behind: set[Peer] = set()
         """Sockets that have come since the log was last read to its end."""
         self._audience = Audience()
+        self._showing = Showing(self._audience, self._across, clock=clock)
+        self._acknowledgements = Acknowledgements(document, bus, self._gate)
+        self._judge = Judge(
+            document.id,
+            intake,
+            self._audience,
+            self._acknowledgements,
+            server_client=doc.client_id,
+            ask=self.ask,
+            show=self._show_claimed,
+        )
         self._batches = itertools.count()
         self._name = new_id("batch")
         self._unanswered: dict[Peer, bytes] = {}
@@ -129,8 +124,7 @@ class Relay:
         if self._stopped:
             return
         self._stopped = True
-        gone = [entry for peer in self._audience for entry in self._board.leave(peer)]
-        self._across.tell_presence(gone)
+        self._showing.end()
         self._across.stop()
         self._doc.unobserve(self._subscription)
         self._inbox.let_go()
@@ -159,17 +153,13 @@ class Relay:
             self._confirm(peer)
         if writable:
             self.ask(peer)
-        present = self._board.present()
-        if present:
-            self.send(peer, binary_frame(write_awareness(present)))
+        self._showing.greet(peer)
 
     def leave(self, peer: Peer) -> None:
         """A socket has closed."""
         self._behind.discard(peer)
-        if not self._audience.remove(peer):
-            return
-        self._forward_awareness(gone := self._board.leave(peer), peer)
-        self._across.tell_presence(gone)
+        if self._audience.remove(peer):
+            self._showing.leave(peer)
 
     def ask(self, peer: Peer) -> None:
         """Send sync step 1, to which the page answers with all that the server lacks."""
@@ -236,11 +226,17 @@ class Relay:
             # nobody is shown a place in what they have not got yet.
             self._inbox.put(Shown(peer, mine))
         elif mine:
-            self._show_now(peer, mine)
+            self._showing.show(peer, mine)
+
+    def _show_claimed(self, shown: Shown) -> None:
+        me = shown.peer.actor.id
+        mine = tuple(e for e in shown.entries if self._gate.owner(e.client) == me)
+        if mine and shown.peer in self._audience:
+            self._showing.show(shown.peer, mine)
 
     def show_present(self, peer: Peer) -> None:
         """Tell one socket who is there."""
-        self.send(peer, binary_frame(write_awareness(self._board.present())))
+        self._showing.show_present(peer)
 
     def send(self, peer: Peer, frames: bytes) -> None:
         """Write ready frames to a socket, behind all that it was sent before."""
@@ -294,67 +290,39 @@ class Relay:
         if self._strangers:
             self._strangers = not self._inbox.empty
             await self._claim(batch)
-        commits, done, gap = self._judge_all(batch)
-        if gap and self._across.shared:
+        found = self._judge.judge(batch)
+        if found.gap and self._across.shared:
             # What it builds on may have come to another server.
-            self._intake.rewind()
-            await self._catch_up()
-            commits, done, _ = self._judge_all(batch)
+            found = await self._judge_anew(batch)
         seqs: Sequence[int] = ()
-        while commits:
+        while found.commits:
             try:
-                seqs = await self._commit(commits)
+                seqs = await self._commit(found.commits)
                 break
             except LogMoved:
-                self._intake.rewind()
-                await self._catch_up()
-                commits, done, _ = self._judge_all(batch)
-        self._finish(commits, seqs, done)
+                found = await self._judge_anew(batch)
+        self._finish(found, seqs)
 
-    def _finish(
-        self, commits: list[_Commit], seqs: Sequence[int], done: list[Callable[[], None]]
-    ) -> None:
+    async def _judge_anew(self, batch: list[Item]) -> Judgement:
+        """Judge once more, with all that the log has by now."""
+        self._intake.rewind()
+        await self._catch_up()
+        return self._judge.judge(batch)
+
+    def _finish(self, found: Judgement, seqs: Sequence[int]) -> None:
         """Apply and forward what has been committed, and do what was to follow."""
         with self._audience.at_once():
-            if commits:
-                self._apply(commits, seqs)
-                self._forward(commits)
-                self._tell(commits, seqs)
-            for then in done:
+            if found.commits:
+                self._apply(found.commits, seqs)
+                self._forward(found.commits)
+                self._tell(found.commits, seqs)
+            for then in found.then:
                 try:
                     then()
                 except Exception:
                     log.exception("%s: what was to follow a commit failed", self._document.id)
 
-    def _judge_all(self, batch: list[Item]) -> tuple[list[_Commit], list[Callable[[], None]], bool]:
-        """Return what is to be committed, what is to be done then, and whether there is a gap.
-
-        Nothing is done yet, so that it may be judged again.
-        """
-        done: list[Callable[[], None]] = []
-        commits: list[_Commit] = []
-        gap = False
-        for item in batch:
-            if isinstance(item, Edit):
-                try:
-                    commits += self._judge(item, done)
-                except UpdateGap:
-                    gap = True
-                    done.append(partial(self._missing, item))
-                except ForeignClient as error:
-                    # A page that comes from another server may bring what that one has forwarded
-                    # and this one has not read yet.
-                    gap = True
-                    done.append(partial(item.peer.refuse, error))
-            elif isinstance(item, OwnEdit):
-                commits.append(self._own(item))
-            elif isinstance(item, Shown):
-                done.append(partial(self._show_claimed, item))
-            elif isinstance(item, Mark):
-                done.append(item.then)
-        return commits, done, gap
-
-    async def _commit(self, commits: list[_Commit]) -> Sequence[int]:
+    async def _commit(self, commits: list[Commit]) -> Sequence[int]:
         """Return the seq of each. Raises `LogMoved` if another server has committed something."""
         entries = [self._entry(commit) for commit in commits]
         # The name of every repetition: a lost answer doubles nothing.
@@ -385,39 +353,7 @@ class Relay:
         unique = sorted(set(clients))
         return lambda: self._log.claim_clients(self._document.id, participant_id, unique)
 
-    def _judge(self, edit: Edit, done: list[Callable[[], None]]) -> list[_Commit]:
-        """Return what is to be committed of an edit: itself, its new part, or nothing.
-
-        Raises `UpdateGap` if what it builds on is missing, `ForeignClient` if it has what nobody
-        but another may bring, unless it is known.
-        """
-        peer = edit.peer
-        if edit.answer:
-            self._audience.owes_nothing(peer)
-        try:
-            update = self._intake.examine(peer.actor.id, edit.update, edit.head, answer=edit.answer)
-        except ForeignClient:
-            raise
-        except InterviewError as error:
-            done.append(partial(peer.refuse, error))
-            return []
-        if update == EMPTY_UPDATE:
-            done.append(partial(self._durable, edit))
-            return []
-        clients = {span.client for span in edit.head.inserts}
-        return [_Commit(update, clients.pop() if len(clients) == 1 else 0, edit)]
-
-    def _missing(self, edit: Edit) -> None:
-        if edit.answer:
-            log.warning("%s: an answer to sync step 1 has a gap", self._document.id)
-        else:
-            self.ask(edit.peer)
-
-    def _own(self, item: OwnEdit) -> _Commit:
-        self._intake.follow(item.update)
-        return _Commit(item.update, self._doc.client_id, None)
-
-    def _entry(self, commit: _Commit) -> NewLogEntry:
+    def _entry(self, commit: Commit) -> NewLogEntry:
         seat = commit.edit.peer.actor.seat if commit.edit else None
         return NewLogEntry(
             at=self._clock(),
@@ -426,26 +362,7 @@ class Relay:
             update=commit.update,
         )
 
-    async def _persistently(self, call: Callable[[], Any]) -> Any:
-        """Call the store until it does it, telling the room when it fails and when it is back."""
-        wait_s = _RETRY_FIRST_S
-        while True:
-            try:
-                result = await call()
-            except LogMoved:
-                raise
-            except StoreUnavailable as error:
-                log.warning("%s waits for the store: %s", self._document.id, error.message)
-            except Exception:
-                log.exception("%s waits for the store", self._document.id)
-            else:
-                self._health.works(self._document)
-                return result
-            self._health.fails(self._document)
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _RETRY_LAST_S)
-
-    def _apply(self, commits: list[_Commit], seqs: Sequence[int]) -> None:
+    def _apply(self, commits: list[Commit], seqs: Sequence[int]) -> None:
         for commit, seq in zip(commits, seqs, strict=True):
             if commit.edit is None:
                 self._own_uncommitted -= 1
@@ -465,7 +382,7 @@ class Relay:
         finally:
             self._applying = False
 
-    def _forward(self, commits: list[_Commit]) -> None:
+    def _forward(self, commits: list[Commit]) -> None:
         frames = [(commit.edit, binary_frame(write_update(commit.update))) for commit in commits]
         for peer in self._audience:
             mine = b"".join(f for edit, f in frames if edit is None or edit.peer is not peer)
@@ -473,17 +390,7 @@ class Relay:
                 self.send(peer, mine)
         for commit in commits:
             if commit.edit is not None:
-                self._durable(commit.edit)
-
-    def _durable(self, edit: Edit) -> None:
-        """Tell the page, by way of its event socket, what of its own is committed."""
-        me = edit.peer.actor.id
-        clients = {
-            str(span.client): span.end
-            for span in edit.head.inserts
-            if self._gate.owner(span.client) == me
-        }
-        self._tell_durable(me, clients, edit.head.deletes)
+                self._acknowledgements.tell(commit.edit)
 
     def _confirm(self, peer: Peer) -> None:
         """Tell the page that has come what of its own was committed before.
@@ -494,24 +401,8 @@ class Relay:
         self._behind.discard(peer)
         if peer not in self._audience:
             return
-        me = peer.actor.id
         clocks = read_state(self._doc.get_state())
-        clients = {str(c): clock for c, clock in clocks.items() if self._gate.owner(c) == me}
-        if clients:
-            self._tell_durable(me, clients, ())
-
-    def _tell_durable(
-        self, participant_id: str, clients: dict[str, int], deletes: tuple[Span, ...]
-    ) -> None:
-        for first in range(0, max(1, len(deletes)), MOST_TOLD_DELETES):
-            message: dict[str, Any] = {
-                "type": "durable",
-                "document": self._document.id,
-                "participant_id": participant_id,
-                "clients": {} if first else clients,
-                "deletes": [list(span) for span in deletes[first : first + MOST_TOLD_DELETES]],
-            }
-            self._bus.publish(self._topic, message)
+        self._acknowledgements.tell_again(peer.actor.id, clocks)
 
     # -- other servers (see `across.Listener`)
 
@@ -522,16 +413,16 @@ class Relay:
 
     def heard_presence(self, relay: str, entries: list[AwarenessEntry]) -> None:
         """See `across.Listener`."""
-        self._forward_awareness(self._board.show_elsewhere(relay, entries), None)
+        self._showing.show_elsewhere(relay, entries)
 
     def asked_for_presence(self) -> None:
         """See `across.Listener`."""
-        self._across.tell_presence(self._board.here())
+        self._showing.tell_here()
 
     async def _look_again(self) -> None:
         while True:
             self.heard_news(News())
-            self._forward_awareness(self._board.expire(), None)
+            self._showing.expire()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _take_news(self, news: News) -> None:
@@ -565,7 +456,7 @@ class Relay:
             owners = await self._persistently(lambda: self._log.client_owners(self._document.id))
             self._gate.own(owners)
 
-    def _tell(self, commits: list[_Commit], seqs: Sequence[int]) -> None:
+    def _tell(self, commits: list[Commit], seqs: Sequence[int]) -> None:
         if self._across.heard:
             self._across.tell_updates(
                 [
@@ -573,26 +464,3 @@ class Relay:
                     for commit, seq in zip(commits, seqs, strict=True)
                 ]
             )
-
-    # -- awareness
-
-    def _show_claimed(self, shown: Shown) -> None:
-        me = shown.peer.actor.id
-        mine = tuple(e for e in shown.entries if self._gate.owner(e.client) == me)
-        if mine and shown.peer in self._audience:
-            self._show_now(shown.peer, mine)
-
-    def _show_now(self, peer: Peer, mine: tuple[AwarenessEntry, ...]) -> None:
-        if self._audience.hears_nothing(peer):
-            self.send(peer, binary_frame(write_awareness(mine)))
-        news = self._board.show(peer, peer.actor.participant, mine)
-        self._forward_awareness(news, peer)
-        self._across.tell_presence(news)
-
-    def _forward_awareness(self, news: list[AwarenessEntry], source: Peer | None) -> None:
-        if not news:
-            return
-        frame = binary_frame(write_awareness(news))
-        for peer in self._audience:
-            if peer is not source:
-                self.send(peer, frame)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import TypeVar
 
+from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.ids import Clock
 from interview_ext.rooms.model import Document
-from interview_ext.rooms.ports import Bus, room_topic
+from interview_ext.rooms.ports import Bus, LogMoved, room_topic
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 2.0
 
 
 class StoreHealth:
@@ -16,6 +27,25 @@ class StoreHealth:
         self._bus = bus
         self._clock = clock
         self._failing: dict[str, dict[str, datetime]] = {}
+
+    async def persistently(self, document: Document, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the store until it does it. Raises `LogMoved`."""
+        wait_s = _RETRY_FIRST_S
+        while True:
+            try:
+                result = await call()
+            except LogMoved:
+                raise
+            except StoreUnavailable as error:
+                log.warning("%s waits for the store: %s", document.id, error.message)
+            except Exception:
+                log.exception("%s waits for the store", document.id)
+            else:
+                self.works(document)
+                return result
+            self.fails(document)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _RETRY_LAST_S)
 
     def fails(self, document: Document) -> None:
         """The store refused to write this document."""
