@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class House:
     def notes(self) -> Document:
         return self.plan.notes
 
-    async def start(self) -> None:
+    async def start(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.exporter = Exporter(self.folder, timeline=self.timeline, delay_s=0.05)
         self.documents = Documents(
             update_log=self.log, bus=self.bus, exporter=self.exporter, limits=self.limits
@@ -113,7 +114,7 @@ class House:
             headers={},
             log=logging.getLogger("tests.collab"),
         )
-        self.server = HTTPServer(application)
+        self.server = HTTPServer(application, ssl_options=tls)
         sockets = bind_sockets(0, "127.0.0.1")
         self.port = sockets[0].getsockname()[1]
         self.server.add_sockets(sockets)

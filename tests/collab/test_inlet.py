@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pycrdt import Text
 
 from interview_ext.collab.wire.framing import write_update
+from interview_ext.rooms.ids import now
 from interview_ext.rooms.model import Role
 from tests.collab.conftest import House
 from tests.collab.updates import typed
@@ -67,9 +75,9 @@ class Raw:
 
 
 @asynccontextmanager
-async def connected(house: House) -> AsyncIterator[Raw]:
+async def connected(house: House, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Raw]:
     url = urlsplit(house.url(await house.person(Role.CANDIDATE)))
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=tls)
     key = base64.b64encode(os.urandom(16)).decode()
     writer.write(
         f"GET {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nUpgrade: websocket\r\n"
@@ -81,6 +89,26 @@ async def connected(house: House) -> AsyncIterator[Raw]:
         yield Raw(reader, writer)
     finally:
         writer.close()
+
+
+def a_certificate(folder: Path) -> tuple[Path, Path]:
+    """Return a key and a certificate that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    made = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now() - timedelta(days=1),
+        not_valid_after=now() + timedelta(days=1),
+    ).sign(key, SHA256())
+    paths = folder / "key.pem", folder / "certificate.pem"
+    paths[0].write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    paths[1].write_bytes(made.public_bytes(Encoding.PEM))
+    return paths
 
 
 async def text_becomes(house: House, text: str) -> None:
@@ -97,6 +125,24 @@ async def test_frames_in_one_piece_and_byte_by_byte(house: House) -> None:
             await raw.write(bytes([byte]))
             await asyncio.sleep(0)
         await text_becomes(house, "together and apart")
+
+
+async def test_over_tls_a_large_frame_is_taken_whole(house: House, tmp_path: Path) -> None:
+    """Larger than a record of TLS, and than what is read at a time."""
+    from tests.collab.updates import letters as pasted
+
+    key, certificate = a_certificate(tmp_path)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate, key)
+    page = ssl.create_default_context(cafile=certificate)
+    page.check_hostname = False
+    await house.stop()
+    await house.start(tls=server)
+    async with connected(house, tls=page) as raw:
+        await raw.write(frame(write_update(pasted("y" * 70_000, client=9))))
+        await text_becomes(house, "y" * 70_000)
+        await raw.write(frame(b"still there?", PING))
+        assert await raw.frame(PONG) == b"still there?"
 
 
 async def test_a_message_in_parts_with_a_ping_between(house: House) -> None:
