@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,6 +24,8 @@ from .processes import cores, cpu_s, memory_bytes, on_core, threads_cpu_s
 
 LARGE_BYTES = 5_000_000
 JOINING = 50
+TURNS = 3
+"""Of what is compared in table 1. One run differs from the next by a tenth."""
 COLLABORATION_SHARE = 1 / 6
 """Of the CPU that jupyter-collaboration takes for a delivery."""
 MONGO_MORE_S = 0.010
@@ -165,7 +168,12 @@ async def measure(*, quick: bool, say: Say, tables: str = "1234") -> list[Sheet]
     sheets = []
     if "1" in tables:
         sheets.append(
-            await fifty_rooms(rooms=10 if quick else 50, seconds=5 if quick else 20, say=say)
+            await fifty_rooms(
+                rooms=10 if quick else 50,
+                seconds=5 if quick else 20,
+                rounds=1 if quick else TURNS,
+                say=say,
+            )
         )
     if "2" in tables:
         sheets.append(
@@ -179,54 +187,57 @@ async def measure(*, quick: bool, say: Say, tables: str = "1234") -> list[Sheet]
     return sheets
 
 
-async def fifty_rooms(*, rooms: int, seconds: int, say: Say) -> Sheet:
-    """Table 1."""
+async def fifty_rooms(*, rooms: int, seconds: int, rounds: int, say: Say) -> Sheet:
+    """Table 1. What is compared takes turns, so that whatever the machine does meets all."""
     sheet = Sheet(
         title=f"{rooms} rooms × 3 people × 5 keystrokes/s, {seconds} s",
         headings=HEADINGS,
     )
-    starts: list[Start] = [
-        peers.ours,
-        partial(peers.ours, database=True),
-        peers.y_websocket,
-        peers.hocuspocus,
-        peers.stock,
-    ]
     shape = Shape(rooms=rooms, people=3, per_s=5.0, seconds=seconds)
-    sqlite, mongo, node, _, stock = [await _one(start, say, sheet, shape) for start in starts]
+    starts: list[Start] = [peers.ours, partial(peers.ours, database=True), peers.y_websocket]
+    turns = [[await _one(start, say, sheet, shape) for start in starts] for _ in range(rounds)]
+    sqlite, mongo, node = (list(runs) for runs in zip(*turns, strict=True))
+    await _one(peers.hocuspocus, say, sheet, shape)
+    stock = await _one(peers.stock, say, sheet, shape)
+    node_p95 = _p95(node)
     sheet.bars = [
-        *(_delivers(figures) for figures in (sqlite, mongo)),
+        *(_delivers(figures) for figures in (*sqlite, *mongo)),
         Bar(
-            words=f"SQLite: p95 {_ms(sqlite.p(95))} ≤ y-websocket's {_ms(node.p(95))}"
-            f" ({sqlite.commit_words()} are commits)",
-            held=sqlite.p(95) <= node.p(95),
+            words=f"SQLite: p95 {_ms(_p95(sqlite))} ≤ y-websocket's"
+            f" {_ms(node_p95)} ({sqlite[-1].commit_words()} are commits)",
+            held=_p95(sqlite) <= node_p95,
         ),
+        _processor("SQLite", sqlite, node, most=1.0),
         Bar(
-            words=f"SQLite: CPU {sqlite.cpu_us:.0f} µs ≤ y-websocket's {node.cpu_us:.0f} µs"
-            f" ({sqlite.commit_words()} are commits)",
-            held=sqlite.cpu_us <= node.cpu_us,
+            words=f"MongoDB: p95 {_ms(_p95(mongo))} ≤ y-websocket's + 10 ms",
+            held=_p95(mongo) <= node_p95 + MONGO_MORE_S,
         ),
-        Bar(
-            words=f"MongoDB: p95 {_ms(mongo.p(95))} ≤ y-websocket's + 10 ms",
-            held=mongo.p(95) <= node.p(95) + MONGO_MORE_S,
-        ),
-        Bar(
-            words=f"MongoDB: CPU {mongo.cpu_us:.0f} µs ≤ 1.5 × y-websocket's",
-            held=mongo.cpu_us <= MONGO_CPU * node.cpu_us,
-        ),
+        _processor("MongoDB", mongo, node, most=MONGO_CPU),
         Bar(
             words=f"SQLite: CPU ≤ 1/6 of jupyter-collaboration's {stock.cpu_us:.0f} µs",
-            held=sqlite.cpu_us <= COLLABORATION_SHARE * stock.cpu_us,
+            held=median(figures.cpu_us for figures in sqlite) <= COLLABORATION_SHARE * stock.cpu_us,
         ),
         *(
             Bar(
-                words=f"{figures.name}: durable p95 {_ms(figures.durable_p(95))} ≤ 30 ms",
-                held=figures.durable_p(95) <= MOST_DURABLE_S,
+                words=f"{name}: durable p95 {_ms(max(f.durable_p(95) for f in runs))} ≤ 30 ms",
+                held=max(figures.durable_p(95) for figures in runs) <= MOST_DURABLE_S,
             )
-            for figures in (sqlite, mongo)
+            for name, runs in (("SQLite", sqlite), ("MongoDB", mongo))
         ),
     ]
     return sheet
+
+
+def _processor(name: str, ours: list[Figures], node: list[Figures], *, most: float) -> Bar:
+    """Compare what a delivery costs, run by run beside the peer's of the same turn."""
+    ratios = [one.cpu_us / peer.cpu_us for one, peer in zip(ours, node, strict=True)]
+    shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    words = f"{name}: CPU {median(ratios):.2f} ≤ {most:g} × y-websocket's, each turn {shown}"
+    return Bar(words=words, held=median(ratios) <= most)
+
+
+def _p95(runs: list[Figures]) -> float:
+    return median(figures.p(95) for figures in runs)
 
 
 async def many_rooms(*, rooms: int, seconds: int, say: Say) -> Sheet:

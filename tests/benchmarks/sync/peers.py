@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -243,9 +243,18 @@ def _node() -> str:
 
 
 def _to_other_core(pid: int) -> None:
-    """Move a database's threads to the core that the server does not have."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {cores()[1]})
+    """Move a database's threads to the core that the server does not have.
+
+    Meanwhile some end, and one that has not been moved yet may begin another.
+    """
+    other, left = {cores()[1]}, True
+    while left:
+        left = False
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(ProcessLookupError):
+                if os.sched_getaffinity(int(task.name)) != other:
+                    os.sched_setaffinity(int(task.name), other)
+                    left = True
 
 
 @asynccontextmanager
