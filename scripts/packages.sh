@@ -4,7 +4,7 @@
 set -eu
 
 # program:package
-needed='chromium:chromium ip:iproute2 openssl:openssl'
+needed='chromium:chromium ip:iproute2'
 # Redis: redis-tools holds the whole server (under another name, see tests/services) and, unlike
 # redis-server, starts none. mongod comes from PyPI and uses libcurl.
 needed="$needed redis-check-rdb:redis-tools"

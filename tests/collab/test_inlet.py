@@ -9,22 +9,18 @@ import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pycrdt import Text
 
 from interview_ext.collab.wire.framing import write_update
-from interview_ext.rooms.ids import now
 from interview_ext.rooms.model import Role
 from tests.collab.conftest import House
+from tests.collab.updates import letters as pasted
 from tests.collab.updates import typed
+from tests.services.certificates import make_certificate
 
 WAIT_S = 10
 CONTINUATION, BINARY, PING, PONG, CLOSE = 0, 2, 9, 10, 8
@@ -91,26 +87,6 @@ async def connected(house: House, *, tls: ssl.SSLContext | None = None) -> Async
         writer.close()
 
 
-def a_certificate(folder: Path) -> tuple[Path, Path]:
-    """Return a key and a certificate that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    made = x509.CertificateBuilder(
-        issuer_name=name,
-        subject_name=name,
-        public_key=key.public_key(),
-        serial_number=x509.random_serial_number(),
-        not_valid_before=now() - timedelta(days=1),
-        not_valid_after=now() + timedelta(days=1),
-    ).sign(key, SHA256())
-    paths = folder / "key.pem", folder / "certificate.pem"
-    paths[0].write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-    paths[1].write_bytes(made.public_bytes(Encoding.PEM))
-    return paths
-
-
 async def text_becomes(house: House, text: str) -> None:
     shared = await house.shared()
     source = shared.ydoc.ydoc.get("source", type=Text)
@@ -129,13 +105,10 @@ async def test_frames_in_one_piece_and_byte_by_byte(house: House) -> None:
 
 async def test_over_tls_a_large_frame_is_taken_whole(house: House, tmp_path: Path) -> None:
     """Larger than a record of TLS, and than what is read at a time."""
-    from tests.collab.updates import letters as pasted
-
-    key, certificate = a_certificate(tmp_path)
+    certificate = make_certificate(tmp_path, "127.0.0.1")
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(certificate, key)
-    page = ssl.create_default_context(cafile=certificate)
-    page.check_hostname = False
+    server.load_cert_chain(certificate.path, certificate.key)
+    page = ssl.create_default_context(cafile=certificate.path)
     await house.stop()
     await house.start(tls=server)
     async with connected(house, tls=page) as raw:
@@ -161,8 +134,6 @@ async def test_a_message_in_parts_with_a_ping_between(house: House) -> None:
 
 @pytest.mark.parametrize("letters", [200, 70_000])
 async def test_sizes_of_two_and_of_eight_bytes(house: House, letters: int) -> None:
-    from tests.collab.updates import letters as pasted
-
     async with connected(house) as raw:
         await raw.write(frame(write_update(pasted("y" * letters, client=9))))
         await text_becomes(house, "y" * letters)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from interview_ext.errors import StoreUnavailable
 from interview_ext.storage.mongo import MongoStore
 from tests.contract.test_store import made_room
+from tests.services.certificates import make_certificate
 from tests.services.mongodb import ReplicaSet
 
 USER, PASSWORD = "me", "p@ss:w/ord"
@@ -35,21 +34,10 @@ class Secured:
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl (make services)")
     folder = tmp_path_factory.mktemp("secured")
-    key, certificate, both = folder / "key", folder / "certificate", folder / "both"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    made, both = make_certificate(folder, "127.0.0.1"), folder / "both"
+    certificate = made.path
+    both.write_bytes(made.key.read_bytes() + certificate.read_bytes())
     shared = folder / "shared"
     shared.write_text(os.urandom(48).hex())
     shared.chmod(0o600)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import secrets
 import shutil
@@ -94,27 +92,6 @@ def another_machine() -> Iterator[Elsewhere]:
         # The peer goes with its namespace once its last process is gone; ours takes it along now.
         subprocess.run(["ip", "link", "del", here], check=False, capture_output=True)
         subprocess.run(["ip", "netns", "del", name], check=True)
-
-
-def make_certificate(folder: Path, name: str) -> str:
-    """Make ``server.crt`` and ``server.key`` for a host name.
-
-    Returns
-    -------
-    The SHA-256 of its public key, by which Chromium is told to trust this certificate alone.
-    """
-    _openssl(
-        folder,
-        f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} "
-        f"-addext subjectAltName=DNS:{name} -keyout server.key -out server.crt",
-    )
-    _openssl(folder, "pkey -in server.key -pubout -outform DER -out key.der")
-    digest = hashlib.sha256((folder / "key.der").read_bytes()).digest()
-    return base64.b64encode(digest).decode()
-
-
-def _openssl(folder: Path, arguments: str) -> None:
-    subprocess.run(["openssl", *arguments.split()], cwd=folder, check=True, capture_output=True)
 
 
 @contextmanager

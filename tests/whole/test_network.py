@@ -9,8 +9,9 @@ from pathlib import Path
 from playwright.async_api import async_playwright, expect
 
 from tests.chromium import BROWSER_ARGUMENTS
+from tests.services.certificates import make_certificate
 from tests.whole.conftest import MakeServer
-from tests.whole.namespaces import another_machine, make_certificate, tls_proxy
+from tests.whole.namespaces import another_machine, tls_proxy
 
 NAME = "interviews.test"
 LOAD_MS = 30_000
@@ -19,7 +20,7 @@ LOAD_MS = 30_000
 async def test_a_candidate_elsewhere_joins_over_tls_and_runs_a_cell(
     make_server: MakeServer, chromium: str, tmp_path: Path
 ) -> None:
-    key_pin = make_certificate(tmp_path, NAME)
+    key_pin = make_certificate(tmp_path, NAME).pin
     server = make_server(
         {
             "InterviewApp.public_url": f"https://{NAME}",
