@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -101,12 +101,15 @@ class Across:
             self._unsubscribe = None
 
     @property
-    def heard(self) -> bool:
+    def _heard(self) -> bool:
         """Whether another server wants to be told; if not, it is going to look into the log."""
         return self._bus.heard_elsewhere(self._topic)
 
-    def tell_updates(self, updates: Sequence[Update]) -> None:
-        """Tell the others what has been committed: at least one, and only if it is `heard`."""
+    def tell_updates(self, made: Iterable[Update]) -> None:
+        """Tell the others what has been committed: at least one. Made only if anybody hears it."""
+        if not self._heard:
+            return
+        updates = list(made)
         body: list[list[Any]] = []
         size = sum(len(each.update) for each in updates)
         if size <= MAX_TOLD_BYTES and not self._private:
@@ -115,7 +118,7 @@ class Across:
 
     def tell_presence(self, entries: Sequence[AwarenessEntry]) -> None:
         """Tell the others who is where on this server."""
-        if entries and not self._private and self.heard:
+        if entries and not self._private and self._heard:
             body = [[entry.client, entry.clock, entry.state] for entry in entries]
             self._tell({"type": "presence", "entries": body})
 

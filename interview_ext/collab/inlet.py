@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.util import _websocket_mask
@@ -68,10 +69,8 @@ class Inlet(WebSocketProtocol13):
         stream = self.stream
         data = b""
         if stream.reading():
-            try:
+            with suppress(OSError):  # nothing, or gone: the stream finds out which
                 data = stream.socket.recv(READ_BYTES)
-            except OSError:  # nothing, or gone: the stream finds out which
-                data = b""
         if not data:
             IOStream._handle_read(stream)  # noqa: SLF001
             return

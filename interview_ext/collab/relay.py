@@ -457,10 +457,7 @@ class Relay:
             self._gate.own(owners)
 
     def _tell(self, commits: list[Commit], seqs: Sequence[int]) -> None:
-        if self._across.heard:
-            self._across.tell_updates(
-                [
-                    Update(seq=seq, update=commit.update, by_page=commit.edit is not None)
-                    for commit, seq in zip(commits, seqs, strict=True)
-                ]
-            )
+        self._across.tell_updates(
+            Update(seq=seq, update=commit.update, by_page=commit.edit is not None)
+            for commit, seq in zip(commits, seqs, strict=True)
+        )

@@ -60,7 +60,7 @@ class Figures:
     latencies: list[float]
     durable: list[float]
     cpu_s: float
-    commit_cpu_s: float
+    threads_cpu_s: float
     database_cpu_s: float | None
     memory: int
     own_cpu_share: float
@@ -108,7 +108,7 @@ class Figures:
         times = f"{_ms(self.commits.mean_s)} / {_ms(self.commits.percentile_s(95))}"
         if self.database_cpu_s is not None:  # it is written by the event loop itself
             return times
-        return f"{times}, {self._each_us(self.commit_cpu_s):.0f} µs"
+        return f"{times}, {self._each_us(self.threads_cpu_s):.0f} µs"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -121,7 +121,7 @@ class Figures:
             "p95_s": self.p(95),
             "p99_s": self.p(99),
             "cpu_us": self.cpu_us,
-            "commit_cpu_us": self._each_us(self.commit_cpu_s),
+            "threads_cpu_us": self._each_us(self.threads_cpu_s),
             "database_cpu_s": self.database_cpu_s,
             "memory": self.memory,
             "durable_p50_s": self.durable_p(50),
@@ -314,7 +314,7 @@ async def _one(start: Start, say: Say, sheet: Sheet, shape: Shape) -> Figures:
         latencies=result["latencies"],
         durable=result["durable"],
         cpu_s=result["cpu_s"],
-        commit_cpu_s=result["commit_cpu_s"],
+        threads_cpu_s=result["threads_cpu_s"],
         database_cpu_s=result["database_cpu_s"],
         memory=result["memory"],
         own_cpu_share=result["own_cpu_share"],
@@ -357,7 +357,7 @@ async def _load(spec: dict[str, Any], subject: Subject | None) -> dict[str, Any]
         return {
             **result,
             "cpu_s": used.cpu_s,
-            "commit_cpu_s": used.threads_s,
+            "threads_cpu_s": used.threads_s,
             "database_cpu_s": None if subject.database_pid is None else used.database_s,
             "memory": memory_bytes(subject.pid),
             "commits": commits,
