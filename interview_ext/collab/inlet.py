@@ -36,7 +36,7 @@ def inlet_instead(usual: object) -> Inlet | None:
 class Inlet(WebSocketProtocol13):
     """The protocol of a socket without compression. Made by `inlet_instead`."""
 
-    _waiting: Awaitable[None] | None = None
+    _to_await: Awaitable[None] | None = None
     """What the loop has to wait for, when it is woken for that."""
 
     async def _receive_frame_loop(self) -> None:
@@ -52,7 +52,7 @@ class Inlet(WebSocketProtocol13):
         try:
             while not self.client_terminated:
                 data = await stream.read_bytes(READ_BYTES, partial=True)
-                waiting, self._waiting = self._waiting or self._take_in(data), None
+                waiting, self._to_await = self._to_await or self._take_in(data), None
                 while waiting is not None:
                     await waiting
                     waiting = self._take_in(b"")
@@ -74,8 +74,8 @@ class Inlet(WebSocketProtocol13):
         if not data:
             IOStream._handle_read(stream)  # noqa: SLF001
             return
-        self._waiting = self._take_in(data)
-        if (self._waiting is not None or self.client_terminated) and not stream.closed():
+        self._to_await = self._take_in(data)
+        if (self._to_await is not None or self.client_terminated) and not stream.closed():
             stream._read_from_buffer(0)  # noqa: SLF001 - the read of the loop ends with nothing
 
     def _take_in(self, data: bytes) -> Awaitable[None] | None:

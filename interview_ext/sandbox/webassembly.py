@@ -86,7 +86,7 @@ class WebAssemblyEngine(LocalEngine):
         box = self._box(container)
         if box.folder is None:
             raise SandboxGone("The sandbox is gone.", reason="crash")
-        argv = _command(box.folder, "main.js", box.profile.limits)
+        argv = [*_leash(), *_command(box.folder, "main.js", box.profile.limits)]
         await self._spawn(box, argv, cwd=box.folder, environment=_environment(box.folder))
 
     async def execute(self, container: str, profile: Profile) -> str:
@@ -145,6 +145,16 @@ def _command(folder: Path, script: str, limits: Limits | None = None) -> list[st
         f"--allow-read={folder}",
         str(folder / script),
     ]
+
+
+def _leash() -> list[str]:
+    """What starts a program that the kernel kills when the server's process is gone.
+
+    A frozen sandbox does not hear that its stdin is closed, and nobody could ever reach it again.
+    Where util-linux is missing, only the closed stdin ends it (prctl(2), PR_SET_PDEATHSIG).
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def _environment(folder: Path) -> dict[str, str]:

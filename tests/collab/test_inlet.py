@@ -103,15 +103,20 @@ async def test_frames_in_one_piece_and_byte_by_byte(house: House) -> None:
         await text_becomes(house, "together and apart")
 
 
-async def test_over_tls_a_large_frame_is_taken_whole(house: House, tmp_path: Path) -> None:
-    """Larger than a record of TLS, and than what is read at a time."""
+@pytest.fixture
+async def tls(house: House, tmp_path: Path) -> ssl.SSLContext:
+    """The house is started anew behind a certificate; this is how pages trust it."""
     certificate = make_certificate(tmp_path, "127.0.0.1")
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(certificate.path, certificate.key)
-    page = ssl.create_default_context(cafile=certificate.path)
     await house.stop()
     await house.start(tls=server)
-    async with connected(house, tls=page) as raw:
+    return ssl.create_default_context(cafile=certificate.path)
+
+
+async def test_over_tls_a_large_frame_is_taken_whole(house: House, tls: ssl.SSLContext) -> None:
+    """Larger than a record of TLS, and than what is read at a time."""
+    async with connected(house, tls=tls) as raw:
         await raw.write(frame(write_update(pasted("y" * 70_000, client=9))))
         await text_becomes(house, "y" * 70_000)
         await raw.write(frame(b"still there?", PING))
@@ -168,4 +173,28 @@ async def test_closing_is_answered(house: House) -> None:
     async with connected(house) as raw:
         await raw.write(frame((1000).to_bytes(2, "big"), CLOSE))
         assert (await raw.frame(CLOSE))[:2] == (1000).to_bytes(2, "big")
+        await raw.ended()
+
+
+async def test_the_server_closes_and_is_answered(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _closed_by_the_server(house, None)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def test_over_tls_the_server_closes_and_is_answered(
+    house: House, tls: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _closed_by_the_server(house, tls)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def _closed_by_the_server(house: House, tls: ssl.SSLContext | None) -> None:
+    async with connected(house, tls=tls) as raw:
+        await raw.write(frame(b"no message at all"))
+        reason = await raw.frame(CLOSE)
+        await raw.write(frame(b"still on its way"))
+        await asyncio.sleep(0.05)
+        await raw.write(frame(reason, CLOSE))
         await raw.ended()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import shutil
@@ -28,6 +29,8 @@ from tests.execution.conftest import Bench
 from tests.execution.sandboxes import house
 
 PATIENCE_S = 20
+PR_SET_CHILD_SUBREAPER = 36
+"""prctl(2): the processes that a child leaves behind become this process's children."""
 
 
 def children() -> set[int]:
@@ -91,7 +94,20 @@ asyncio.run(main())
 
 
 def nothing_outlives_a_killed_server(engine: str, how: str, *, processes_each: int) -> None:
-    """A server with one sandbox, ``running`` or ``frozen``, is killed: all goes with it."""
+    """A server with one sandbox, ``running`` or ``frozen``, is killed: all goes with it.
+
+    What is left comes to this process, as it comes to the first one in a container: the operating
+    system does not wake it, as it does with a group that is left alone in its session.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    try:
+        _kill_a_server(engine, how, processes_each)
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def _kill_a_server(engine: str, how: str, processes_each: int) -> None:
     own = tempfile.mkdtemp(prefix="engines-")
     server = subprocess.Popen(
         [sys.executable, "-c", KILLED_SERVER, engine, how],
@@ -111,4 +127,6 @@ def nothing_outlives_a_killed_server(engine: str, how: str, *, processes_each: i
     while any(process(pid) for pid in below) or folders(own):
         assert time.monotonic() < deadline, "processes or folders were left behind"
         time.sleep(0.1)
+    for pid in below:
+        os.waitpid(pid, 0)
     shutil.rmtree(own)
