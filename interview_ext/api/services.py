@@ -19,6 +19,7 @@ from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.admission import Admission
 from interview_ext.rooms.erasure import Erasure
 from interview_ext.rooms.ids import Clock, now
+from interview_ext.rooms.limits import Turns
 from interview_ext.rooms.model import Branch, Document, EditOrigin, Room, Run
 from interview_ext.rooms.origins import Origins
 from interview_ext.rooms.ports import Bus, Store
@@ -29,6 +30,9 @@ from interview_ext.sandbox.profiles import PROFILES, Profile
 
 SETTING = "interview_services"
 """Key of the `Services` in the settings of a tornado application."""
+
+REPLAYS_WAITING = 3
+"""Replays of one person that may wait for the one that is under way."""
 
 
 class History(Protocol):
@@ -247,6 +251,7 @@ class Services:
     profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES)
     """The sandbox profiles that a room may have, by name."""
     templates: TemplateLibrary = field(default_factory=TemplateLibrary)
+    replays: Turns = field(default_factory=lambda: Turns(waiting=REPLAYS_WAITING))
     clock: Clock = now
     asking: Asking | None = None
     """Asks the server that runs a room's cells; None where there is one server only."""

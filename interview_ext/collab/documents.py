@@ -32,6 +32,9 @@ from interview_ext.rooms.ports import Bus, UpdateLog
 
 log = logging.getLogger(__name__)
 
+REPLAYS = 2
+"""Documents whose past is read or replayed at once: others' keystrokes wait beside that."""
+
 
 def new_client_id() -> int:
     """Return a random Yjs client id, 32 bits as Yjs itself takes them; never `SEED_CLIENT`."""
@@ -69,6 +72,7 @@ class Documents:
         self._client_ids = client_ids
         self._health = StoreHealth(bus=bus, clock=clock)
         self._snapshots = Snapshots(update_log)
+        self._replays = asyncio.Semaphore(REPLAYS)
         self._open: dict[str, SharedDocument] = {}
         self._opening: dict[str, asyncio.Lock] = {}
 
@@ -142,7 +146,7 @@ class Documents:
 
     def history(self, document: Document) -> History:
         """Return what the document has been."""
-        return History(document.id, self._log)
+        return History(document.id, self._log, places=self._replays)
 
     def reports(self, origins: Sequence[EditOrigin], seats: Mapping[str, str]) -> Reports:
         """Return what pages reported, ready to be joined to the entries of a log."""

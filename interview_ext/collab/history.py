@@ -31,11 +31,17 @@ class History:
     ----------
     document_id:
         Whose log is read.
+    places:
+        Held while something is read or replayed, by those who want to see it; never while one of
+        them takes in what was found.
     """
 
-    def __init__(self, document_id: str, update_log: UpdateLog) -> None:
+    def __init__(
+        self, document_id: str, update_log: UpdateLog, *, places: asyncio.Semaphore
+    ) -> None:
         self._document_id = document_id
         self._log = update_log
+        self._places = places
         self._one_at_a_time = asyncio.Lock()
         # Where the last search began: the next one, which is about later states, goes on from it.
         self._base_seq, self._base = 0, b""
@@ -66,7 +72,8 @@ class History:
 
     async def seq_at(self, at: datetime) -> int:
         """Return the log's last position before a time. Raises `StoreUnavailable`."""
-        entries = await self._log.read(self._document_id)
+        async with self._places:
+            entries = await self._log.read(self._document_id)
         return max((entry.seq for entry in entries if entry.at < at), default=0)
 
     async def at(self, seq: int, *, notebook: bool) -> dict[str, Any] | str:
@@ -76,9 +83,10 @@ class History:
         ------
         StoreUnavailable
         """
-        entries = await self._log.read(self._document_id)
-        earlier = [entry for entry in entries if entry.seq <= seq]
-        return await asyncio.to_thread(_content, earlier, notebook=notebook)
+        async with self._places:
+            entries = await self._log.read(self._document_id)
+            earlier = [entry for entry in entries if entry.seq <= seq]
+            return await asyncio.to_thread(_content, earlier, notebook=notebook)
 
     async def changes(
         self, *, after: int, to: int | None, notebook: bool, reports: Reports | None = None
@@ -94,7 +102,8 @@ class History:
         ------
         StoreUnavailable
         """
-        entries = await self._log.read(self._document_id)
+        async with self._places:
+            entries = await self._log.read(self._document_id)
         earlier = [entry for entry in entries if entry.seq <= after]
         later = [
             entry for entry in entries if entry.seq > after and (to is None or entry.seq <= to)
@@ -104,12 +113,14 @@ class History:
         worker = ThreadPoolExecutor(1, thread_name_prefix="replay")
         follower: list[Follower] = []
         try:
-            await loop.run_in_executor(
-                worker, lambda: follower.append(Follower(notebook=notebook, earlier=earlier))
-            )
+            async with self._places:
+                await loop.run_in_executor(
+                    worker, lambda: follower.append(Follower(notebook=notebook, earlier=earlier))
+                )
             for start in range(0, len(later), PAGE):
                 some = later[start : start + PAGE]
-                found = await loop.run_in_executor(worker, _follow, follower[0], some, reports)
+                async with self._places:
+                    found = await loop.run_in_executor(worker, _follow, follower[0], some, reports)
                 if found:
                     yield found
         finally:

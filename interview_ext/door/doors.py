@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tornado.httputil import (
     HTTPHeaders,
@@ -40,7 +40,7 @@ from interview_ext.door.page import room_extensions
 from interview_ext.door.pass_on import PassOn, concerns_owner
 from interview_ext.door.routes import door_rules
 from interview_ext.door.seats import branch_secrets, keep_only_xsrf, seat_secrets
-from interview_ext.errors import InterviewError, NotFound, TooLarge
+from interview_ext.errors import InterviewError, NotFound, SeatClosed, TooLarge
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.limits import RateLimit
 from interview_ext.rooms.model import SeatState
@@ -67,6 +67,8 @@ class _Entry:
     used_at: float
     applications: dict[tuple[Actor, str], Application] = field(default_factory=dict)
     sockets: set[IOStream] = field(default_factory=set)
+    closed: bool = False
+    """Whether nothing that is still on its way may be answered."""
 
 
 class Doors(Router):
@@ -137,16 +139,16 @@ class Doors(Router):
 
     # -- for the delegate
 
-    async def delegate_of(self, request: HTTPServerRequest) -> tuple[HTTPMessageDelegate, int]:
-        """Return what will answer the request, and the largest body it takes, in bytes."""
+    async def way_of(self, request: HTTPServerRequest) -> _Way:
+        """Return what will answer the request."""
         path = request.path.removeprefix(self.context.links.rooms_path)
         if path.startswith("static/"):
             kwargs = {"path": path.removeprefix("static/")}
             static = self._landing.get_handler_delegate(request, StaticHandler, kwargs)
-            return static, _MAX_LANDING_BODY_BYTES
+            return _Way(static, _MAX_LANDING_BODY_BYTES)
         match = _DOOR.match(path)
         if match is None or match["participant"] in ("join", "api"):
-            return self._landing.find_handler(request), _MAX_LANDING_BODY_BYTES
+            return _Way(self._landing.find_handler(request), _MAX_LANDING_BODY_BYTES)
         room_id, participant_id = match["room"], match["participant"]
         actor = await self.context.services.admission.seated(
             room_id, participant_id, seat_secrets(request).get(participant_id)
@@ -158,14 +160,16 @@ class Doors(Router):
             found = await self._pass_on.reach(room_id, request)
             if found is not None:
                 self._keep(entry, self._pass_on.send(request, found))
-                return HTTPMessageDelegate(), sys.maxsize  # the other server bounds the body
+                # The other server bounds the body, and looks at the seat itself.
+                return _Way(HTTPMessageDelegate(), sys.maxsize)
         application = self._application(entry, actor, request)
         await self.context.services.branches.show(actor, branch_secrets(request))
         keep_only_xsrf(request)
         self._as_the_browser_sees_it(request)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             self._watch(entry, request)
-        return application.find_handler(request), self.context.options.max_body_bytes
+        handler = application.find_handler(request)
+        return _Way(handler, self.context.options.max_body_bytes, entry)
 
     def refusal(self, request: HTTPServerRequest, error: InterviewError) -> HTTPMessageDelegate:
         """Return what answers a request with an error and nothing else."""
@@ -242,6 +246,8 @@ class Doors(Router):
         entry = self._entries.pop(seat_id, None)
         if entry is None:
             return
+        entry.closed = True
+        self.context.services.admission.forget(seat_id)  # whose end is heard here no more
         for stream in entry.sockets:
             stream.close()
         if all(other.room_id != entry.room_id for other in self._entries.values()):
@@ -265,7 +271,8 @@ class Doors(Router):
         if message["type"] == "seat_closed":
             self._close_later([message["seat_id"]])
         elif message["type"] == "deleted":
-            self._close_later([s for s, e in self._entries.items() if e.room_id == room_id])
+            # Whatever is on its way finds no room; the page says so.
+            self._own(self._close([s for s, e in self._entries.items() if e.room_id == room_id]))
         elif message["type"] == "gap":
             self._own(self._close_unheard(room_id))
 
@@ -292,6 +299,8 @@ class Doors(Router):
                         services.admission.tell_closed([seats[seat_id]])
 
     def _close_later(self, seat_ids: list[str]) -> None:
+        for seat_id in self._entries.keys() & seat_ids:
+            self._entries[seat_id].closed = True
         self._own(self._close(seat_ids))
 
     async def _close_unheard(self, room_id: str) -> None:
@@ -316,13 +325,25 @@ class Doors(Router):
             self._drop(seat_id)
 
 
+class _Way(NamedTuple):
+    """What answers a request, the largest body it takes, in bytes, and whose door it is."""
+
+    delegate: HTTPMessageDelegate
+    max_bytes: int
+    entry: _Entry | None = None
+
+
 class _DoorDelegate(HTTPMessageDelegate):
-    """One request on its way in: waits for the seat, then hands everything on."""
+    """One request on its way in: waits for the seat, then hands everything on.
+
+    A body may take its time, in which the seat may be closed: the door looks again at its end.
+    """
 
     def __init__(self, doors: Doors, request: HTTPServerRequest) -> None:
         self._doors = doors
         self._request = request
         self._inner: HTTPMessageDelegate | None = None
+        self._entry: _Entry | None = None
         self._left_bytes = 0
         self._gone = False
         self._refused = False
@@ -331,7 +352,7 @@ class _DoorDelegate(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
         try:
-            self._inner, self._left_bytes = await self._doors.delegate_of(self._request)
+            self._inner, self._left_bytes, self._entry = await self._doors.way_of(self._request)
             if _length(headers) > self._left_bytes:
                 self._refuse(TooLarge("This request is too large."))
         except InterviewError as error:
@@ -355,8 +376,12 @@ class _DoorDelegate(HTTPMessageDelegate):
         return self._inner.data_received(chunk) if self._inner else None
 
     def finish(self) -> None:
-        if self._inner is not None:
-            self._inner.finish()
+        if self._inner is None:
+            return
+        if self._entry is not None and self._entry.closed and not self._refused:
+            self._inner.on_connection_close()  # for a handler that takes the body as it comes
+            self._refuse(SeatClosed("Your seat was closed meanwhile."))
+        self._inner.finish()
 
     def on_connection_close(self) -> None:
         self._gone = True

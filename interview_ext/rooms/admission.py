@@ -44,6 +44,7 @@ MIN_EXPIRY_S = 60
 MAX_EXPIRY_S = 90 * 24 * 3600
 TICKET_LIFE_S = 30
 _CACHED_SEATS = 10_000
+_NOT_BEGUN = frozenset({RoomState.SCHEDULED, RoomState.LOBBY})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +155,13 @@ class Admission:
         invite = await self._store.get_invite(invite_id)
         if invite is None or invite.room_id != room.id:
             raise NotFound("There is no such invite in this interview.")
-        if invite.revoked_at is not None:
-            return
-        await self._store.revoke_invite(invite.id, self._clock())
+        revoked_before = invite.revoked_at is not None
+        if not revoked_before:
+            await self._store.revoke_invite(invite.id, self._clock())
         seats = [s for s in await self._store.list_seats(room.id) if s.invite_id == invite.id]
         await self._close(seats, SeatClosing.REVOKED)
+        if revoked_before:
+            return
         await self._timeline.record(
             room.id,
             "invite.revoked",
@@ -216,6 +219,11 @@ class Admission:
             invite_id=invite.id,
         )
         await self._store.add_seat(seat)
+        try:  # a link that was withdrawn meanwhile has closed the seats that were there
+            await self._valid(room_id, token)
+        except InviteInvalid:
+            await self._close([seat], SeatClosing.REVOKED)
+            raise
         again = any(s.admitted_at is not None for s in seats)
         await self._timeline.record(
             room.id,
@@ -369,15 +377,25 @@ class Admission:
             audience=EVERYONE,
             payload={"participant": person.id, "name": person.name, "moved": bool(others)},
         )
-        if person.role is Role.CANDIDATE and room.state in (RoomState.SCHEDULED, RoomState.LOBBY):
-            await self._rooms.set_state(actor, RoomState.LIVE)
-        self.tell_closed(others)
-        self._bus.publish(
-            room_topic(room.id),
-            {"type": "admitted", "seat_id": chosen.id, "participant_id": person.id},
-        )
-        self._tell_people(room.id)
+        try:
+            if person.role is Role.CANDIDATE and room.state in _NOT_BEGUN:
+                await self._begin(actor)
+        finally:
+            self.tell_closed(others)
+            self._bus.publish(
+                room_topic(room.id),
+                {"type": "admitted", "seat_id": chosen.id, "participant_id": person.id},
+            )
+            self._tell_people(room.id)
         return person
+
+    async def _begin(self, actor: Actor) -> None:
+        """Let the interview begin, unless somebody else's admission has begun it meanwhile."""
+        try:
+            await self._rooms.set_state(actor, RoomState.LIVE)
+        except Conflict:
+            if (await self._rooms.get(actor.room_id)).state in _NOT_BEGUN:
+                raise
 
     async def decline(self, actor: Actor, participant_id: str) -> None:
         """Send away who waits; somebody of that name who is already in stays."""

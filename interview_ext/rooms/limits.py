@@ -1,9 +1,13 @@
-"""Rates, held by token buckets."""
+"""Rates, held by token buckets, and turns."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+from interview_ext.errors import TooManyRequests
 from interview_ext.rooms.ids import Clock, now
 
 _MAX_KEYS = 10_000
@@ -34,3 +38,37 @@ class RateLimit:
         if len(self._buckets) > _MAX_KEYS:
             self._buckets.popitem(last=False)
         return granted
+
+
+class Turns:
+    """Lets each key do one thing at a time, in the order of asking.
+
+    Parameters
+    ----------
+    waiting:
+        How many more of a key may wait; further ones are refused.
+    """
+
+    def __init__(self, *, waiting: int) -> None:
+        self._waiting = waiting
+        self._asked: Counter[str] = Counter()
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    @asynccontextmanager
+    async def turn(self, key: str) -> AsyncGenerator[None]:
+        """Wait for the key's turn, and hold it.
+
+        Raises
+        ------
+        TooManyRequests
+        """
+        if self._asked[key] > self._waiting:
+            raise TooManyRequests("Your earlier requests of this kind are still being answered.")
+        self._asked[key] += 1
+        try:
+            async with self._locks.setdefault(key, asyncio.Lock()):
+                yield
+        finally:
+            self._asked[key] -= 1
+            if not self._asked[key]:
+                del self._asked[key], self._locks[key]

@@ -127,7 +127,13 @@ class PeopleStore(Protocol):
     async def list_seats(self, room_id: str) -> list[Seat]: ...
 
     async def update_seats(self, seats: Sequence[Seat]) -> None:
-        """Store all of them or none: an admission closes the older seat in one step."""
+        """Store all of them or none: an admission closes the older seat in one step.
+
+        Raises
+        ------
+        Conflict
+            One that is to be open has been closed meanwhile. A closed seat stays as it is.
+        """
 
 
 class TimelineStore(Protocol):

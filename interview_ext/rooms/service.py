@@ -15,6 +15,7 @@ from interview_ext.errors import (
     InterviewError,
     LegalHold,
     NotFound,
+    SeatRequired,
     TooManyRequests,
 )
 from interview_ext.rooms import roles
@@ -242,9 +243,15 @@ class Rooms:
         Raises
         ------
         NotFound, RoomNotLive, Forbidden
+            SeatClosed among these.
         """
-        check_open(actor.seat)
         room = await self.get(actor.room_id)
+        if actor.seat is not None:
+            # Not the actor's copy of it: the seat may have been closed since they came in.
+            seat = await self._store.get_seat(actor.seat.id)
+            if seat is None:
+                raise SeatRequired("You have no seat in this interview any more.")
+            check_open(seat)
         roles.check(actor.role, room, action, admitted=actor.admitted)
         return room
 

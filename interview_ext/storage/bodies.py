@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from interview_ext.errors import Conflict
 from interview_ext.rooms.model import (
     Branch,
     Document,
@@ -19,6 +20,7 @@ from interview_ext.rooms.model import (
     Room,
     Run,
     Seat,
+    SeatState,
 )
 
 T = TypeVar("T")
@@ -36,3 +38,16 @@ BRANCH = TypeAdapter(Branch)
 def dump(adapter: TypeAdapter[T], value: T) -> str:
     """Return a value as JSON."""
     return adapter.dump_json(value).decode()
+
+
+def may_change(stored: Seat, seat: Seat) -> bool:
+    """Return whether a seat is to be stored in the place of what is stored of it.
+
+    Raises
+    ------
+    Conflict
+        It was closed meanwhile, and is to be open.
+    """
+    if stored.state is SeatState.CLOSED and seat.state is not SeatState.CLOSED:
+        raise Conflict("This seat was closed meanwhile.")
+    return stored.state is not SeatState.CLOSED

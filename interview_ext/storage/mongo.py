@@ -33,6 +33,7 @@ from interview_ext.storage.bodies import (
     RUN,
     SEAT,
     dump,
+    may_change,
 )
 from interview_ext.storage.mongo_engine import MongoEngine, Row, Session
 from interview_ext.storage.mongo_log import CONTENDED_WAIT_S, MongoLog
@@ -137,10 +138,14 @@ class MongoStore(MongoRooms):
         return await self._of_room(SEAT, "seats", room_id)
 
     async def update_seats(self, seats: Sequence[Seat]) -> None:
+        rows = self._db["seats"]
+
         async def work(session: Session) -> None:
             for seat in seats:
-                body = {"$set": {"body": dump(SEAT, seat)}}
-                await self._db["seats"].update_one({"_id": seat.id}, body, session=session)
+                found = await rows.find_one({"_id": seat.id}, session=session)
+                if found is not None and may_change(SEAT.validate_json(found["body"]), seat):
+                    body = {"$set": {"body": dump(SEAT, seat)}}
+                    await rows.update_one({"_id": seat.id}, body, session=session)
 
         await self._db.transact(work)
 

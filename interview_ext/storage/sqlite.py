@@ -34,6 +34,7 @@ from interview_ext.storage.bodies import (
     RUN,
     SEAT,
     dump,
+    may_change,
 )
 from interview_ext.storage.sqlite_log import SqliteLog
 
@@ -308,8 +309,12 @@ class SqliteStore(SqliteLog):
 
     async def update_seats(self, seats: Sequence[Seat]) -> None:
         def work(db: sqlite3.Connection) -> None:
-            rows = [(dump(SEAT, seat), seat.id) for seat in seats]
-            db.executemany("UPDATE seats SET body = ? WHERE id = ?", rows)
+            for seat in seats:
+                query = "SELECT body FROM seats WHERE id = ?"
+                found = db.execute(query, (seat.id,)).fetchone()
+                if found is not None and may_change(SEAT.validate_json(found[0]), seat):
+                    query = "UPDATE seats SET body = ? WHERE id = ?"
+                    db.execute(query, (dump(SEAT, seat), seat.id))
 
         await self._db.write(work)
 

@@ -236,6 +236,14 @@ async def test_people_invites_and_seats(store: Store) -> None:
     assert await store.list_seats(room.id) == admitted
     assert await store.find_seat(digest("0")) == admitted[0]
     assert await store.get_seat(seats[1].id) == admitted[1]
+    closed = replace(admitted[0], state=SeatState.CLOSED, closed_at=AT)
+    await store.update_seats([closed])
+    other = replace(admitted[1], admitted_at=None)
+    with pytest.raises(Conflict):
+        await store.update_seats([other, admitted[0]])
+    later = replace(closed, closed_at=AT + timedelta(seconds=1))
+    await store.update_seats([later])
+    assert await store.list_seats(room.id) == [closed, admitted[1]]
 
 
 async def test_runs_are_replaced_by_id_in_order(store: Store) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from interview_ext.api.replay import Change, ChangeList, DocumentState
+from interview_ext.api.services import REPLAYS_WAITING
 from interview_ext.rooms.model import Role, Room, RoomState
 from tests.server.api_support import Asker, error_of, host_outside, put_into, server_without_engine
 from tests.server.conftest import NOTEBOOK, Server
@@ -136,3 +138,20 @@ async def test_interviewers_documents_have_no_past_for_others(server: Server) ->
         assert (answer.status_code, error_of(answer)["code"]) == (404, "not_found")
     state = await host_outside(server).ask("GET", f"{base}/at?seq=1")
     assert DocumentState.model_validate_json(state.content).content == "secret notes"
+
+
+async def test_a_person_who_asks_for_many_at_once_waits_for_their_own(server: Server) -> None:
+    past = await Past.make(server)
+    candidate = await past.person(Role.CANDIDATE)
+    await past.edit("  # live")
+    await put_into(server, past.room, RoomState.ENDED)
+    assert candidate.person is not None
+    path = f"{past.base}/changes"
+    async with server.services.replays.turn(candidate.person.participant_id):
+        asked = [asyncio.create_task(candidate.ask("GET", path)) for _ in range(10)]
+        finished = asyncio.as_completed(asked)
+        for _ in range(10 - REPLAYS_WAITING):
+            assert (await next(finished)).status_code == 429
+        assert (await host_outside(server).ask("GET", path)).status_code == 200
+    for answer in finished:
+        assert (await answer).status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from http.cookies import SimpleCookie
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tornado.websocket import WebSocketClientConnection
@@ -225,3 +226,37 @@ async def test_attempts_are_limited(tmp_path: Path) -> None:
         codes = [answer.json()["error"]["code"] for answer in answers]
         assert codes == ["invite_invalid"] * 3 + ["too_many_requests"]
         assert answers[-1].status_code == 429
+
+
+@pytest.mark.parametrize("path", ["api/contents/interview.ipynb?content=1", "chat"])
+async def test_a_body_that_ends_after_the_removal_is_not_answered(
+    server: Server, path: str
+) -> None:
+    """Whether the handler takes the body as a whole or as it comes."""
+    room = await server.room()
+    person = await server.candidate(room)
+    body = b'{"text": "hello after removal"}'
+    if path == "chat":
+        method, path = "POST", f"interview/api/rooms/{room.id}/chat"
+    else:
+        method = "GET"
+    at = urlsplit(server.origin)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    writer.write(
+        f"{method} {person.door}{path} HTTP/1.1\r\nHost: {at.netloc}\r\n"
+        f"Cookie: interview-seat-{person.participant_id}={person.seat}; _xsrf=own\r\n"
+        "X-XSRFToken: own\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body[:1]
+    )
+    await writer.drain()
+    await asyncio.sleep(0.2)
+    before = await server.services.store.list_events(room.id)
+    await server.services.admission.remove(await server.host_actor(room), person.participant_id)
+    writer.write(body[1:])
+    async with asyncio.timeout(10):
+        status = await reader.readline()
+    assert status.split()[1] == b"403", status
+    kinds = [event.kind for event in await server.services.store.list_events(room.id)]
+    assert kinds[len(before) :] == ["participant.removed"]
+    writer.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,9 @@ from interview_ext.errors import (
     SeatRequired,
 )
 from interview_ext.rooms.admission import MAX_WAITING_SEATS, clean_name
-from interview_ext.rooms.model import Role, RoomState
+from interview_ext.rooms.model import Role, RoomState, SeatState
 from interview_ext.rooms.ports import Message, host_topic, room_topic
+from interview_ext.rooms.roles import Action
 
 from .conftest import House
 
@@ -238,3 +241,69 @@ def test_names_that_cannot_be_shown_are_refused(name: str) -> None:
 def test_names_are_one_printable_line() -> None:
     assert clean_name("  Ada\n\tLove\u202elace ") == "Ada Love lace"
     assert clean_name("李 小龙 🙂") == "李 小龙 🙂"
+
+
+class Meanwhile:
+    """Does something once, right before one method of a store begins."""
+
+    def __init__(self, house: House, method: str) -> None:
+        self.do: Callable[[], Awaitable[object]] | None = None
+        original = getattr(house.store, method)
+
+        async def late(*args: Any, **kwargs: Any) -> Any:
+            do, self.do = self.do, None
+            if do is not None:
+                await do()
+            return await original(*args, **kwargs)
+
+        setattr(house.store, method, late)
+
+
+async def test_a_link_that_is_withdrawn_during_the_admission_lets_nobody_in(house: House) -> None:
+    room, _, host = await house.room()
+    _, guest, secret = await house.guest(host)
+    ((invite, _),) = await house.admission.invites(host)
+    meanwhile = Meanwhile(house, "update_seats")
+    meanwhile.do = lambda: house.admission.revoke(host, invite.id)
+    with pytest.raises(Conflict):
+        await house.admission.admit(host, guest.id)
+    with pytest.raises(SeatClosed):
+        await house.admission.seated(room.id, guest.id, secret)
+    kinds = [event.kind for event in await house.store.list_events(room.id)]
+    assert "participant.admitted" not in kinds
+
+
+async def test_a_link_that_is_withdrawn_while_it_is_redeemed_leaves_no_seat(house: House) -> None:
+    room, _, host = await house.room()
+    invite, _, token = await house.admission.invite(
+        host, role=Role.CANDIDATE, name="Ada", expires_in_s=3600
+    )
+    meanwhile = Meanwhile(house, "add_seat")
+    meanwhile.do = lambda: house.admission.revoke(host, invite.id)
+    with pytest.raises(InviteInvalid):
+        await house.admission.join(room.id, token=token, name=None, secrets=[])
+    (seat,) = await house.store.list_seats(room.id)
+    assert seat.state is SeatState.CLOSED
+
+
+async def test_two_who_are_let_in_at_once_both_are(house: House) -> None:
+    room, _, host = await house.room()
+    guests = [await house.guest(host) for _ in range(2)]
+    heard: list[Message] = []
+    house.bus.subscribe(room_topic(room.id), heard.append)
+    await asyncio.gather(*(house.admission.admit(host, guest.id) for _, guest, _ in guests))
+    told = {m["participant_id"] for m in heard if m["type"] == "admitted"}
+    assert told == {guest.id for _, guest, _ in guests}
+    assert (await house.rooms.get(room.id)).state is RoomState.LIVE
+
+
+async def test_who_was_removed_may_do_nothing_more(house: House) -> None:
+    """Whatever was asked before is asked again with the seat as it was."""
+    room, _, host = await house.room()
+    _, guest, secret = await house.guest(host)
+    await house.admission.admit(host, guest.id)
+    seated = await house.admission.seated(room.id, guest.id, secret)
+    await house.rooms.check(seated, Action.ROOM_READ)
+    await house.admission.remove(host, guest.id)
+    with pytest.raises(SeatClosed):
+        await house.rooms.check(seated, Action.ROOM_READ)

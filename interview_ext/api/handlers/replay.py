@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,11 @@ class Past:
 
 
 class ReplayBase(ApiHandler):
-    """What the three have in common."""
+    """What the three have in common: each takes a person's turn, for it reads a whole log."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for the actor's turn, and hold it; raises `TooManyRequests`."""
+        return self.services.replays.turn(self.actor.id)
 
     async def past(self, document_id: str) -> Past:
         """Return a document's past; `NotFound` if there is none for the actor."""
@@ -81,8 +85,9 @@ class AtHandler(ReplayBase):
 
     async def get(self, room: str, document: str) -> None:  # noqa: ARG002
         (query,) = self.operations["GET"].query
-        past = await self.past(document)
-        self.answer(await past.state(self.query(query)))
+        async with self.turn():
+            past = await self.past(document)
+            self.answer(await past.state(self.query(query)))
 
 
 class ChangesHandler(ReplayBase):
@@ -90,24 +95,22 @@ class ChangesHandler(ReplayBase):
 
     async def get(self, room: str, document: str) -> None:  # noqa: ARG002
         given = {query.name: self.query(query) for query in self.operations["GET"].query}
-        past = await self.past(document)
-        limit = given["limit"]
+        async with self.turn():
+            self.answer(await self._changes(await self.past(document), **given))
+
+    async def _changes(self, past: Past, *, after: int, to: int, limit: int) -> replay.ChangeList:
         found: list[Any] = []
-        after = max(given["after"], past.begin)
-        async with aclosing(
-            past.history.changes(
-                after=after, to=given["to"], notebook=past.notebook, reports=past.reports
-            )
-        ) as pages:
+        pages = past.history.changes(
+            after=max(after, past.begin), to=to, notebook=past.notebook, reports=past.reports
+        )
+        async with aclosing(pages):
             async for page in pages:
                 found += page
                 if len(found) > limit:
                     break
-        self.answer(
-            replay.ChangeList(
-                changes=tuple(past.change(change) for change in found[:limit]),
-                next=found[limit - 1].seq if len(found) > limit else None,
-            )
+        return replay.ChangeList(
+            changes=tuple(past.change(change) for change in found[:limit]),
+            next=found[limit - 1].seq if len(found) > limit else None,
         )
 
 
@@ -115,18 +118,18 @@ class ReplayHandler(ReplayBase):
     """``/rooms/{room}/documents/{document}/replay``"""
 
     async def get(self, room: str, document: str) -> None:  # noqa: ARG002
-        past = await self.past(document)
-        first = await past.state(past.begin)
-        self.set_header("Content-Type", self.operations["GET"].media_type)
-        self.set_header("Cache-Control", "no-store")
-        self.write(first.model_dump_json() + "\n")
-        async with aclosing(
-            past.history.changes(
+        async with self.turn():
+            past = await self.past(document)
+            first = await past.state(past.begin)
+            self.set_header("Content-Type", self.operations["GET"].media_type)
+            self.set_header("Cache-Control", "no-store")
+            self.write(first.model_dump_json() + "\n")
+            pages = past.history.changes(
                 after=past.begin, to=None, notebook=past.notebook, reports=past.reports
             )
-        ) as pages:
-            async for page in pages:
-                for change in page:
-                    self.write(past.change(change).model_dump_json() + "\n")
-                await self.flush()  # waits for a slow reader, so nothing piles up here
+            async with aclosing(pages):
+                async for page in pages:
+                    for change in page:
+                        self.write(past.change(change).model_dump_json() + "\n")
+                    await self.flush()  # waits for a slow reader, so nothing piles up here
         self.finish()
