@@ -10,7 +10,7 @@ from pycrdt import Doc
 from interview_ext.collab.deletions import deleted, with_deletes, without
 from interview_ext.collab.gate import Gate, Verdict
 from interview_ext.collab.nesting import Nesting, Spots
-from interview_ext.collab.rehearsal import Rehearsal
+from interview_ext.collab.rehearsal import Rehearsal, asked_of_engine
 from interview_ext.collab.wire.sets import Span, read_state, write_deletes, write_state
 from interview_ext.collab.wire.structs import read_committed
 from interview_ext.collab.wire.update import EMPTY_UPDATE, Id, Letters, UpdateHead, read_update
@@ -107,12 +107,10 @@ class Intake:
         self._values.clear()
         self.nesting.forget(self._placed)
         self._placed = []
-        self.gate.reset(self._state())
-        self._rehearsal.reset()
-
-    def _state(self) -> tuple[Span, ...]:
         state = read_state(self._doc.get_state())
-        return tuple(Span(client, 0, clock) for client, clock in state.items())
+        self.nesting.pairs.keep_below(state)
+        self.gate.reset(tuple(Span(client, 0, clock) for client, clock in state.items()))
+        self._rehearsal.reset()
 
     def settled(self) -> None:
         """Everything examined so far is in the document now."""
@@ -136,6 +134,7 @@ class Intake:
                 self._values[letters.client] = last + 1
         self._size += len(update)
         self.gate.advance(head.inserts)
+        self.nesting.pairs.add(head)
         return update
 
     def _types_on(self, letters: Letters) -> bool:
@@ -157,6 +156,8 @@ class Intake:
         """Raise `WireError` if the engine cannot apply it."""
         if head.letters is None or not self._replaces_value(head.letters):
             self._typing.clear()
+        if self.nesting.pairs.part_of(head):
+            raise WireError("An update parts a character.")
         spots = self.nesting.place(head)
         if spots is None or not self._rehearsal.attempt(update, head):
             raise WireError("An update cannot be applied.")
@@ -170,10 +171,7 @@ class Intake:
         """Return the update without the structs that are known."""
         if verdict is Verdict.OVERLAP:
             known = self.gate.known({span.client for span in head.inserts})
-            try:
-                return pycrdt.get_update(update, write_state(known))
-            except (ValueError, RuntimeError) as error:
-                raise WireError("An update cannot be read.") from error
+            return asked_of_engine(lambda: pycrdt.get_update(update, write_state(known)))
         return write_deletes(head.deletes) if head.deletes else EMPTY_UPDATE
 
     def _without_known_deletes(self, update: bytes, head: UpdateHead) -> bytes:

@@ -19,6 +19,7 @@ from pycrdt import Doc
 
 from interview_ext.collab.wire.sets import read_state
 from interview_ext.collab.wire.update import UpdateHead
+from interview_ext.errors import WireError
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,16 @@ def apply_guarded(doc: Doc[Any], update: bytes) -> bool:
         log.warning("The engine refused an update of %d bytes: %s", len(update), error)
         return False
     return True
+
+
+def asked_of_engine(call: Callable[[], bytes]) -> bytes:
+    """Return what the engine makes of bytes that a page sent; its panics become a `WireError`."""
+    try:
+        return call()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise WireError("This document cannot be read so.") from error
 
 
 class Rehearsal:

@@ -28,7 +28,7 @@ from interview_ext.collab.intake import Intake
 from interview_ext.collab.judging import Commit, Judge, Judgement
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.outlet import binary_frame
-from interview_ext.collab.rehearsal import apply_guarded
+from interview_ext.collab.rehearsal import apply_guarded, asked_of_engine
 from interview_ext.collab.showing import Showing
 from interview_ext.collab.store_health import StoreHealth
 from interview_ext.collab.wire.framing import (
@@ -39,6 +39,7 @@ from interview_ext.collab.wire.framing import (
 )
 from interview_ext.collab.wire.sets import read_state
 from interview_ext.collab.wire.update import EMPTY_UPDATE, read_update
+from interview_ext.errors import WireError
 from interview_ext.rooms.ids import Clock, new_id
 from interview_ext.rooms.model import Document, NewLogEntry
 from interview_ext.rooms.ports import Bus, LogMoved, UpdateLog
@@ -182,14 +183,17 @@ class Relay:
         self._unanswered[peer] = state
 
     def _answer_now(self, peer: Peer, state: bytes) -> None:
-        whole = binary_frame(write_step_2(self._doc.get_update(state)))
-        self._audience.send(peer, whole, counted=False)
+        update = asked_of_engine(lambda: self._doc.get_update(state))
+        self._audience.send(peer, binary_frame(write_step_2(update)), counted=False)
 
     def _answer_later(self, peer: Peer) -> None:
         if self._own_uncommitted:
             self._inbox.put(Mark(partial(self._answer_later, peer)))
         else:
-            self._answer_now(peer, self._unanswered.pop(peer))
+            try:
+                self._answer_now(peer, self._unanswered.pop(peer))
+            except WireError as error:
+                peer.refuse(error)
 
     def take(self, peer: Peer, update: bytes, *, answer: bool) -> None:
         """Queue an update of a writable socket. Raises `WireError` if it is none."""
@@ -265,7 +269,9 @@ class Relay:
         """Work the queue off; after a fault of ours the pages bring back what was in it."""
         try:
             await self._work_on()
-        except Exception:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # the engine's panics have no other base
             log.exception("%s: its relay has failed and is given up", self._document.id)
             self._broken()
             self._shut()
@@ -420,7 +426,7 @@ class Relay:
         self._showing.tell_here()
 
     async def _look_again(self) -> None:
-        while True:
+        while not self._stopped:
             self.heard_news(News())
             self._showing.expire()
             await asyncio.sleep(LOOK_EVERY_S)

@@ -34,7 +34,7 @@ replayed in 40 ms when the document is opened."""
 AT_CLOSE = 100
 """Updates that are worth one when a document is closed."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)

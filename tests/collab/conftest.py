@@ -26,7 +26,7 @@ from interview_ext.collab.shared import SharedDocument
 from interview_ext.collab.socket import Desk, handlers
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.actor import Actor
-from interview_ext.rooms.ids import new_id, now
+from interview_ext.rooms.ids import digest, new_id, new_secret, now
 from interview_ext.rooms.model import Document, Participant, Role, Room, RoomState, Seat, SeatState
 from interview_ext.rooms.ports import Bus, Message, Store, room_topic
 from interview_ext.rooms.service import RoomPlan, Rooms, RoomSpec
@@ -148,18 +148,19 @@ class House:
             created_at=now(),
         )
         await self.store.add_participant(participant)
-        return self.sit(participant)
+        return await self.sit(participant)
 
-    def sit(self, participant: Participant) -> Actor:
+    async def sit(self, participant: Participant) -> Actor:
         """Another browser of the same person."""
         seat = Seat(
             id=new_id("seat"),
             room_id=participant.room_id,
             participant_id=participant.id,
-            secret_digest="",
+            secret_digest=digest(new_secret()),
             created_at=now(),
             state=SeatState.ADMITTED,
         )
+        await self.store.add_seat(seat)
         actor = Actor(participant=participant, seat=seat)
         self.identity.actors[seat.id] = actor
         return actor

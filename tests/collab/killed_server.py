@@ -51,8 +51,11 @@ async def serve(path: Path) -> None:
     if room.state is not RoomState.LIVE:
         await rooms.set_state(host, RoomState.LIVE)
     document = next(d for d in await store.list_documents(room.id) if d.kind == "notebook")
+    seat = _seat(host)
+    if await store.get_seat(seat.id) is None:
+        await store.add_seat(seat)
     identity = SeatIdentity()
-    identity.actors = {"host": Actor(participant=host.participant, seat=_seat(host))}
+    identity.actors = {"host": Actor(participant=host.participant, seat=seat)}
     documents = Documents(update_log=store, bus=bus)
     desk = Desk(documents=documents, access=rooms, bus=bus)
     routes = [

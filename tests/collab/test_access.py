@@ -126,7 +126,7 @@ async def test_an_observer_changes_nothing_and_stays_connected(house: House) -> 
 
 async def test_closing_a_seat_closes_its_sockets_only(house: House) -> None:
     actor = await house.person(Role.CANDIDATE)
-    moved = house.sit(actor.participant)
+    moved = await house.sit(actor.participant)
     old, new = await house.page(actor).connect(), await house.page(moved).connect()
     assert actor.seat is not None
     house.bus.publish(

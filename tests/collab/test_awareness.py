@@ -135,7 +135,7 @@ async def test_two_tabs_of_one_person_do_not_hand_presence_to_and_fro(house: Hou
     """Each sends back what it hears, as y-websocket does; to the server it is no news."""
     actor = await house.person(Role.CANDIDATE, "Ada King Lovelace")
     one = await house.page(actor).connect()
-    two = await house.page(house.sit(actor.participant)).connect()
+    two = await house.page(await house.sit(actor.participant)).connect()
     bob = await house.page(await house.person(Role.INTERVIEWER)).connect()
     await two.until(lambda: one.client in two.presence)
     await bob.until(lambda: one.client in bob.presence)

@@ -28,7 +28,7 @@ from interview_ext.collab.relay import Relay
 from interview_ext.collab.sealing import BranchKeys, SealedLog
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.actor import Actor
-from interview_ext.rooms.ids import now
+from interview_ext.rooms.ids import digest, now
 from interview_ext.rooms.model import (
     Branch,
     Participant,
@@ -344,7 +344,7 @@ def seated(room_id: str, name: str) -> Actor:
         id=f"seat_{name}",
         room_id=room_id,
         participant_id=name,
-        secret_digest="",
+        secret_digest=digest(name),
         created_at=at,
         state=SeatState.ADMITTED,
     )
@@ -368,6 +368,9 @@ async def play(script: list[tuple[Any, ...]], folder: Path) -> None:
         host = await rooms.host_actor(room.id, owner="owner")
         await rooms.set_state(host, RoomState.LIVE)
         world = World(store, rooms, plan, bus)
+        for actor in world.actors:
+            assert actor.seat is not None
+            await store.add_seat(actor.seat)
         await world.start()
         for page in world.main:
             page.connect(world.relay)

@@ -276,7 +276,7 @@ async def test_two_tabs_of_one_person_on_two_servers_are_one_participant(
 ) -> None:
     actor = await servers[0].person(Role.CANDIDATE, "Ada")
     one = await servers[0].page(actor).connect()
-    two = await servers[1].page(servers[0].sit(actor.participant)).connect()
+    two = await servers[1].page(await servers[0].sit(actor.participant)).connect()
     watching = [
         await house.page(await house.person(Role.INTERVIEWER, "Bob")).connect() for house in servers
     ]

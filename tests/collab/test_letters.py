@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import pytest
@@ -108,7 +109,15 @@ def test_letters_are_known_as_such(
     span = Span(client, clock, length + (replaced is not None))
     deletes = () if replaced is None else (Span(*replaced, 1),)
     letters = Letters(client, clock, length, behind, right, replaced)
-    assert read_update(update) == ((span,), deletes, needs, (), letters)
+    pairs: dict[int, array[int]] = {}
+    at = clock
+    for letter in text:
+        if letter > "\uffff":
+            pairs.setdefault(client, array("I")).append(at)
+        at += 1 + (letter > "\uffff")
+    assert read_update(update) == UpdateHead(
+        (span,), deletes, needs, (), letters, cuts=(), pairs=pairs
+    )
 
 
 @pytest.mark.parametrize(

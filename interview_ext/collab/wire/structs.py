@@ -8,11 +8,20 @@ update's bytes, since every struct takes at least one; nesting is followed witho
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from interview_ext.collab.wire.sets import Span
-from interview_ext.collab.wire.update import Id, Place, Sort, UpdateHead, read_update, sort_of
+from interview_ext.collab.wire.update import (
+    Id,
+    Place,
+    Sort,
+    UpdateHead,
+    pairs_in,
+    read_update,
+    sort_of,
+)
 from interview_ext.collab.wire.values import skip_values
 from interview_ext.collab.wire.varint import read_bytes, read_text, read_uint, write_text
 from interview_ext.errors import WireError
@@ -101,6 +110,7 @@ def read_committed(update: bytes) -> UpdateHead:
         sections, _ = walk(update)
     inserts = []
     places = []
+    pairs: dict[int, array[int]] = {}
     for section in sections:
         for struct in section.structs:
             span = Span(struct.client, struct.clock, struct.length)
@@ -110,9 +120,12 @@ def read_committed(update: bytes) -> UpdateHead:
                 sort = sort_of(struct.kind, update, struct.content)
                 beside = tuple(i for i in (struct.origin, struct.right_origin) if i is not None)
                 places.append(Place(span, sort, beside, struct.parent, struct.root))
+                if struct.kind == STRING:
+                    text, _ = read_text(update, struct.content)
+                    pairs.setdefault(struct.client, array("I")).extend(pairs_in(text, struct.clock))
             elif struct.kind == GC:
                 places.append(Place(span, Sort.GONE, (), None, None))
-    return UpdateHead(tuple(inserts), (), {}, tuple(places))
+    return UpdateHead(tuple(inserts), (), {}, tuple(places), pairs=pairs)
 
 
 def header(data: bytes, struct: Struct, kind: int, *, root: str | None, key: str | None) -> bytes:

@@ -14,7 +14,11 @@ values recursively.
 from __future__ import annotations
 
 import json
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from interview_ext.collab.wire.sets import MAX_CLOCK, Span, read_deletes
@@ -98,6 +102,9 @@ class Letters(NamedTuple):
     replaced: Id | None
 
 
+_NO_PAIRS: Mapping[int, array[int]] = MappingProxyType({})
+
+
 class UpdateHead(NamedTuple):
     """What an update does, without its content.
 
@@ -114,6 +121,10 @@ class UpdateHead(NamedTuple):
         Of what it brings, `letters` excepted.
     letters:
         What it brings, if it is nothing but that: nearly every keystroke.
+    cuts:
+        The clocks before which something is put, `letters` excepted.
+    pairs:
+        By client, where two clocks of what it brings are one character: the first of them.
     """
 
     inserts: tuple[Span, ...]
@@ -121,6 +132,8 @@ class UpdateHead(NamedTuple):
     needs: dict[int, int]
     places: tuple[Place, ...]
     letters: Letters | None = None
+    cuts: tuple[Id, ...] = ()
+    pairs: Mapping[int, array[int]] = _NO_PAIRS
 
 
 def read_update(update: bytes) -> UpdateHead:
@@ -135,15 +148,32 @@ def read_update(update: bytes) -> UpdateHead:
         letters = _read_letters(update)
         if letters is not None:
             return letters
-        needs: dict[int, int] = {}
-        places: list[Place] = []
-        inserts, at = _read_inserts(update, needs, places)
+        found = _Found()
+        at = _read_inserts(update, found)
         deletes, at = read_deletes(update, at)
     except IndexError as error:
         raise WireError("An update ends too early.") from error
     if at != len(update):
         raise WireError("An update has bytes behind its end.")
-    return UpdateHead(inserts, deletes, needs, tuple(places))
+    return UpdateHead(
+        tuple(found.spans),
+        deletes,
+        found.needs,
+        tuple(found.places),
+        cuts=tuple(found.cuts),
+        pairs=found.pairs,
+    )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What an update brings, as far as it has been read; see `UpdateHead`."""
+
+    spans: list[Span] = field(default_factory=list)
+    needs: dict[int, int] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+    cuts: list[Id] = field(default_factory=list)
+    pairs: dict[int, array[int]] = field(default_factory=dict)
 
 
 _LETTERS = frozenset({_HAS_ORIGIN | _STRING, _HAS_ORIGIN | _HAS_RIGHT_ORIGIN | _STRING})
@@ -185,7 +215,8 @@ def _read_letters(data: bytes) -> UpdateHead | None:
     if data[at:] != rest:
         return None
     letters = Letters(client, clock, length, behind, right, replaced)
-    return UpdateHead((Span(client, clock, taken),), deletes, needs, (), letters)
+    pairs = _NO_PAIRS if length == len(text) else {client: pairs_in(text, clock)}
+    return UpdateHead((Span(client, clock, taken),), deletes, needs, (), letters, (), pairs)
 
 
 def _read_replaced(data: bytes, at: int, needs: dict[int, int]) -> tuple[Id, int, bytes]:
@@ -199,11 +230,8 @@ def _read_replaced(data: bytes, at: int, needs: dict[int, int]) -> tuple[Id, int
     return replaced, end, _TRUE + gone
 
 
-def _read_inserts(
-    data: bytes, needs: dict[int, int], places: list[Place]
-) -> tuple[tuple[Span, ...], int]:
+def _read_inserts(data: bytes, found: _Found) -> int:
     sections, at = read_uint(data, 0)
-    spans: list[Span] = []
     seen: set[int] = set()
     total = 0
     for _ in range(sections):
@@ -215,20 +243,13 @@ def _read_inserts(
         if client in seen:
             raise WireError("An update has two sections of one client.")
         seen.add(client)
-        at = _read_section(data, at, client, structs, head=(spans, needs, places))
-    return tuple(spans), at
+        at = _read_section(data, at, client, structs, found)
+    return at
 
 
-def _read_section(
-    data: bytes,
-    at: int,
-    client: int,
-    structs: int,
-    *,
-    head: tuple[list[Span], dict[int, int], list[Place]],
-) -> int:
-    """Read one client's structs into `head`; skipped ones part them into several spans."""
-    spans, needs, places = head
+def _read_section(data: bytes, at: int, client: int, structs: int, found: _Found) -> int:
+    """Read one client's structs; skipped ones part them into several spans."""
+    spans, places = found.spans, found.places
     clock, at = read_uint(data, at)
     start = clock
     for _ in range(structs):
@@ -242,7 +263,7 @@ def _read_section(
             length, at = read_uint(data, at + 1)
             places.append(Place(Span(client, clock, length), Sort.GONE, (), None, None))
         else:
-            length, at, sort, where = _read_item(data, at, needs)
+            length, at, sort, where = _read_item(data, at, (client, clock), found)
             places.append(Place(Span(client, clock, length), sort, *where))
         clock += length
         if not length or clock > MAX_CLOCK:
@@ -255,7 +276,7 @@ def _read_section(
 _Where = tuple[tuple[Id, ...], Id | None, str | None]
 
 
-def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, Sort, _Where]:
+def _read_item(data: bytes, at: int, me: Id, found: _Found) -> tuple[int, int, Sort, _Where]:
     """Return the clocks the item takes, the position behind it, what it is and where it sits."""
     info = data[at]
     at += 1
@@ -264,21 +285,28 @@ def _read_item(data: bytes, at: int, needs: dict[int, int]) -> tuple[int, int, S
     root: str | None = None
     for flag in (_HAS_ORIGIN, _HAS_RIGHT_ORIGIN):
         if info & flag:
-            near, at = _read_need(data, at, needs)
+            near, at = _read_need(data, at, found.needs)
             beside = (*beside, near)
+            found.cuts.append((near[0], near[1] + 1) if flag == _HAS_ORIGIN else near)
     if not beside:
         named, at = read_uint(data, at)
         if named == 1:
             root, at = read_text(data, at)
         elif named == 0:
-            inside, at = _read_need(data, at, needs)
+            inside, at = _read_need(data, at, found.needs)
         else:
             raise WireError("A struct has no parent.")
         if info & _HAS_PARENT_KEY:
             _, at = read_text(data, at)
     kind = info & 0x1F
     sort = sort_of(kind, data, at)
-    length, at = _read_content(data, at, kind)
+    if kind == _STRING:
+        text, at = read_text(data, at)
+        length = _utf16_length(text)
+        if length != len(text):
+            found.pairs.setdefault(me[0], array("I")).extend(pairs_in(text, me[1]))
+    else:
+        length, at = _read_content(data, at, kind)
     return length, at, sort, (beside, inside, root)
 
 
@@ -301,9 +329,6 @@ def _read_need(data: bytes, at: int, needs: dict[int, int]) -> tuple[Id, int]:
 
 def _read_content(data: bytes, at: int, kind: int) -> tuple[int, int]:
     """Return the number of clocks the content takes, and the position behind it."""
-    if kind == _STRING:
-        text, at = read_text(data, at)
-        return _utf16_length(text), at
     reader = _CONTENTS.get(kind)
     if reader is None:
         raise WireError("An update holds content that notebooks do not have.")
@@ -357,6 +382,17 @@ def _utf16_length(text: str) -> int:
     if text.isascii():
         return len(text)
     return len(text) + sum(character > "\uffff" for character in text)
+
+
+def pairs_in(text: str, clock: int) -> array[int]:
+    """Return where two clocks are one character, in a text that begins at a clock."""
+    found = array("I")
+    for character in text:
+        if character > "\uffff":
+            found.append(clock)
+            clock += 1
+        clock += 1
+    return found
 
 
 def _skip_json(data: bytes, at: int) -> int:
