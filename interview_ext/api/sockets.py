@@ -13,13 +13,14 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError
 
 from interview_ext.api.base import Asked
 from interview_ext.api.messages import Ping, Pong
 from interview_ext.api.operations import Where
 from interview_ext.collab.outlet import Outlet, text_frame
 from interview_ext.errors import BadRequest, Forbidden, InterviewError
+from interview_ext.handshake import AttendedSocketHandler
 from interview_ext.rooms.ports import Message
 
 PING_INTERVAL_S = 25.0
@@ -40,7 +41,7 @@ _MAX_REASON_BYTES = 120
 """A close frame holds 123 bytes of reason."""
 
 
-class EventsSocket(WebSocketHandler, Asked):
+class EventsSocket(AttendedSocketHandler, Asked):
     """Base of the events sockets. Subclasses subscribe in `begin` and say what is `shown`."""
 
     def initialize(self, *, resource: str, where: Where) -> None:

@@ -36,6 +36,7 @@ from interview_ext.errors import (
     Forbidden,
     InterviewError,
     NotFound,
+    StoreUnavailable,
 )
 from interview_ext.rooms import branching
 from interview_ext.rooms.actor import Actor
@@ -146,6 +147,8 @@ class Branches:
             The actor has no such branch.
         BranchLocked
             This server has not been shown its key.
+        StoreUnavailable
+            Not all of the branch can be saved now; it stays, open as it is.
         RoomNotLive, Forbidden, NotFound, TooLarge, Conflict
             The document does not take it now; the branch stays.
         """
@@ -156,7 +159,8 @@ class Branches:
             raise Forbidden("You cannot edit the notebook that this is a branch of.")
         async with self._turn(actor.id), self._ending(await self._the(actor, branch_id)):
             self._keys.seal(branch_id)
-            await self._documents.close_one(branch_id)
+            if not await self._documents.close_one(branch_id):
+                raise StoreUnavailable("Not all that was written on the branch is saved yet.")
             entries = await self._log.last(branch_id)
             brought = await asyncio.to_thread(thought, entries)
             if not brought.empty:

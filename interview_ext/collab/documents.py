@@ -95,8 +95,7 @@ class Documents:
 
     async def stop(self) -> None:
         """Write the files and snapshots that wait to be written, and close all documents."""
-        for room_id in self.rooms:
-            await self.close_room(room_id)
+        await asyncio.gather(*map(self.close_room, self.rooms))
         await self._snapshots.stop(wait_s=self.limits.close_wait_s)
 
     async def open(self, document: Document) -> SharedDocument:
@@ -188,33 +187,44 @@ class Documents:
         and finds the document again, from the log, if it may still read it.
         """
         closing = [s for s in self._open.values() if s.document.room_id == room_id]
-        for shared in closing:
-            async with self._opening.setdefault(shared.document.id, asyncio.Lock()):
-                self._open.pop(shared.document.id, None)
-                await self._close(shared)
-            self._health.forget(shared.document)
-            if self._exporter is not None:
-                await self._exporter.flush(shared.document)
+        await asyncio.gather(*map(self._close_with_room, closing))
 
-    async def close_one(self, document_id: str, *, commit: bool = True) -> None:
+    async def _close_with_room(self, shared: SharedDocument) -> None:
+        document = shared.document
+        async with self._opening.setdefault(document.id, asyncio.Lock()):
+            # It may have been closed meanwhile, and opened anew for a page that came back.
+            if self._open.get(document.id) is shared:
+                del self._open[document.id]
+                await self._close(shared)
+                self._health.forget(document)
+        if self._exporter is not None:
+            await self._exporter.flush(document)
+
+    async def close_one(self, document_id: str, *, commit: bool = True) -> bool:
         """Forget one document, and unless told otherwise commit what was done in it first.
 
-        Its sockets are closed. Called by `branches`.
+        Its sockets are closed. Returns whether all was committed that was to be; if it cannot be
+        now, the document stays open with what waits. Called by `branches`.
         """
         async with self._opening.setdefault(document_id, asyncio.Lock()):
-            shared = self._open.pop(document_id, None)
+            shared = self._open.get(document_id)
             if shared is None:
-                return
+                return True
+            if commit and not await shared.settle(wait_s=self.limits.close_wait_s):
+                return False
+            self._open.pop(document_id, None)
+            saved = True
             if commit:
-                await self._close(shared)
+                saved = await self._close(shared)
             else:
                 await shared.drop()
             self._health.forget(shared.document)
+            return saved
 
-    async def _close(self, shared: SharedDocument) -> None:
+    async def _close(self, shared: SharedDocument) -> bool:
         if shared.keeper is not None:
             shared.keeper.last()
-        await shared.close(wait_s=self.limits.close_wait_s)
+        return await shared.close(wait_s=self.limits.close_wait_s)
 
     async def _load(self, document: Document) -> SharedDocument:
         own = document.branch_of is not None  # a branch is stored encrypted, so it has no snapshot

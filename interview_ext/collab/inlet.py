@@ -153,7 +153,11 @@ class Inlet(WebSocketProtocol13):
                 opcode, data = self._parts_opcode, bytes(self._parts)
                 self._parts, self._parts_opcode = bytearray(), _CONTINUATION
         self._wire_bytes_in += len(data)
-        return self._handle_message(opcode, data)
+        try:
+            return self._handle_message(opcode, data)
+        except ValueError:  # the reason in a close frame is not UTF-8
+            self._cut()
+            return None
 
     def _cut(self) -> None:
         self.client_terminated = True

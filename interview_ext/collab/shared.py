@@ -69,6 +69,7 @@ class SharedDocument:
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
         self._commits: set[asyncio.Future[None]] = set()
         self._observers: list[Callable[[], None]] = []
+        self._given_up = False
 
     @property
     def log_seq(self) -> int:
@@ -83,6 +84,8 @@ class SharedDocument:
         StoreUnavailable
             The document was closed before the store could be written again.
         """
+        if self._given_up:
+            raise _closed()
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._commits.add(reached)
         try:
@@ -137,17 +140,28 @@ class SharedDocument:
         """Call `observer` after each update, whoever made them."""
         self._observers.append(observer)
 
-    async def close(self, *, wait_s: float) -> None:
-        """Commit what can be committed within `wait_s`, close the sockets, stop.
+    async def settle(self, *, wait_s: float) -> bool:
+        """Commit what can be committed within `wait_s`; return whether that was all.
 
         Called by `Documents`.
         """
         try:
             async with asyncio.timeout(wait_s):
                 await self.committed()
-        except TimeoutError:
+        except (TimeoutError, StoreUnavailable):
+            return False
+        return True
+
+    async def close(self, *, wait_s: float) -> bool:
+        """Commit as `settle` does, close the sockets, stop; return whether that was all.
+
+        Called by `Documents`.
+        """
+        saved = await self.settle(wait_s=wait_s)
+        if not saved:
             log.warning("%s is closed while the store cannot be written", self.document.id)
         await self.drop()
+        return saved
 
     async def drop(self) -> None:
         """Close the sockets and stop; what is not committed is not going to be.
@@ -159,9 +173,10 @@ class SharedDocument:
 
     def give_up(self) -> None:
         """Tell those who wait that nothing comes any more."""
+        self._given_up = True
         for commit in self._commits:
             if not commit.done():
-                commit.set_exception(StoreUnavailable("The document was closed."))
+                commit.set_exception(_closed())
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(False)
@@ -177,6 +192,10 @@ class SharedDocument:
                     reached.set_result(True)
             except Exception as error:  # noqa: BLE001 - handed to who waits
                 reached.set_exception(error)
+
+
+def _closed() -> StoreUnavailable:
+    return StoreUnavailable("The document was closed.")
 
 
 def _reach(reached: asyncio.Future[None]) -> None:

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketHandler
 
 from interview_ext.collab.documents import Documents
 from interview_ext.collab.inlet import Inlet, inlet_instead
@@ -48,6 +47,7 @@ from interview_ext.errors import (
     Unauthenticated,
     WireError,
 )
+from interview_ext.handshake import AttendedSocketHandler
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.limits import RateLimit
 from interview_ext.rooms.model import Document, Room
@@ -153,6 +153,8 @@ class _Seated(JupyterHandler):
 class DocumentSessionHandler(_Seated, APIHandler):
     """``PUT api/collaboration/session/{path}``: tells a page the id of a document's socket."""
 
+    _track_activity = False  # it would be looked up in a query string that may be malformed
+
     async def put(self, path: str) -> None:
         try:
             _, document, _ = await self.desk.access.document_by_path(self.seated(), path)
@@ -179,7 +181,7 @@ class DocumentSessionHandler(_Seated, APIHandler):
             raise BadRequest(f"{document.path} is opened as {document.kind}.")
 
 
-class DocumentSocketHandler(WebSocketHandler, _Seated):
+class DocumentSocketHandler(AttendedSocketHandler, _Seated):
     """``WS api/collaboration/room/{format:type:docId}``: one page on one document.
 
     It is the `relay.Peer` of the document's relay.

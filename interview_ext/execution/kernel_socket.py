@@ -12,11 +12,13 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from jupyter_client.session import Session
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from interview_ext.errors import (
@@ -36,6 +38,7 @@ from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ledger import Ledger
 from interview_ext.execution.ports import RoomAccess
 from interview_ext.execution.service import Executions
+from interview_ext.handshake import AttendedSocketHandler
 from interview_ext.rooms.actor import Actor
 from interview_ext.rooms.ports import Bus, Message, Recorder, room_topic
 from interview_ext.rooms.roles import Action
@@ -103,7 +106,7 @@ def routes(desk: KernelDesk) -> list[tuple[str, type[JupyterHandler], dict[str, 
     return [(pattern, KernelSocketHandler, {"desk": desk})]
 
 
-class KernelSocketHandler(WebSocketHandler, JupyterHandler):
+class KernelSocketHandler(AttendedSocketHandler, JupyterHandler):
     """One page on the room's kernel. It is a `kernels.Listener`."""
 
     def initialize(self, desk: KernelDesk) -> None:
@@ -177,7 +180,8 @@ class KernelSocketHandler(WebSocketHandler, JupyterHandler):
             await self.desk.note_refusal(actor, "kernel.socket")
         self.set_status(error.status)
         self.set_header("Content-Type", "application/json")
-        await self.finish(json.dumps(error.as_body()))
+        with suppress(StreamClosedError):  # whoever asked has gone meanwhile
+            await self.finish(json.dumps(error.as_body()))
 
     async def open(self, kernel_id: str) -> None:  # noqa: ARG002
         if self._kernel is None:

@@ -3,7 +3,8 @@
 A lease is a key that ends by itself after `TTL_S`; its server renews it each `RENEW_S`. The
 server counts the time from *before* it asked, by a clock that no stop of the process stops, and
 ends `MARGIN_S` earlier than Redis does: so it knows that it may have lost the lease before anybody
-else can have it, whatever kept it from renewing.
+else can have it, whatever kept it from renewing. A claim that finds the server's own lease, of an
+earlier claim whose answer was lost, is a renewal too.
 
 A room's fence is a counter beside its lease. A server whose lease ran out may have it back as it
 was only if the counter still stands where this server's claim had left it: nobody has had the
@@ -46,14 +47,21 @@ FENCE_LIFE_S = 30 * 24 * 3600
 """Fences outlive every interview, not for ever."""
 
 CLAIM = """
+local own = ' ' .. ARGV[1] .. ' ' .. ARGV[2]
 local lease = redis.call('GET', KEYS[1])
-if lease then return lease end
+if lease then
+  if string.sub(lease, -#own) == own then
+    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+    redis.call('EXPIRE', KEYS[2], ARGV[4])
+  end
+  return lease
+end
 local at = tonumber(redis.call('TIME')[1])
 redis.call('SET', KEYS[3], at, 'NX')
 if at - tonumber(redis.call('GET', KEYS[3])) <= tonumber(ARGV[5]) then return '' end
 local fence = redis.call('INCR', KEYS[2])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
-lease = fence .. ' ' .. ARGV[1] .. ' ' .. ARGV[2]
+lease = fence .. own
 redis.call('SET', KEYS[1], lease, 'NX', 'PX', ARGV[3])
 return lease
 """

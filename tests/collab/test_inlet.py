@@ -190,6 +190,27 @@ async def test_over_tls_the_server_closes_and_is_answered(
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
+async def test_a_close_frame_whose_reason_is_no_text_cuts_the_connection(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _closed_with_no_text(house, None)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def test_over_tls_a_close_frame_whose_reason_is_no_text_cuts_the_connection(
+    house: House, tls: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _closed_with_no_text(house, tls)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+async def _closed_with_no_text(house: House, tls: ssl.SSLContext | None) -> None:
+    async with connected(house, tls=tls) as raw:
+        await raw.write(frame((1000).to_bytes(2, "big") + b"\xff\xfe", CLOSE))
+        await raw.ended()
+    assert house.documents.peers == 0
+
+
 async def _closed_by_the_server(house: House, tls: ssl.SSLContext | None) -> None:
     async with connected(house, tls=tls) as raw:
         await raw.write(frame(b"no message at all"))

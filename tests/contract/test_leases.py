@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,30 @@ async def test_who_stood_still_knows_it_before_another_can_have_the_room(two: Pa
     assert [what for what, _ in heard.told] in (["lost"], ["doubtful", "lost"])
     assert b.owns("r")
     assert (await a.claim("r")).fence > lease.fence
+
+
+async def test_a_claim_whose_answer_was_lost_counts_from_the_next(
+    two: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _, b, _ = two
+    await end(a._tasks)  # so that it renews nothing
+    asked = a._eval
+
+    async def lost(*args: Any) -> None:
+        await asked(*args)
+        raise OwnerUnknown("It was claimed, but the answer was lost.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(a, "_eval", lost)
+        with pytest.raises(OwnerUnknown):
+            await a.claim("r")
+    await asyncio.sleep(TTL_S / 2)
+    assert a.is_own(await a.claim("r"))
+    async with asyncio.timeout(10):
+        while not b.owns("r"):
+            await b.claim("r")
+            assert not (a.owns("r") and b.owns("r"))
+            await asyncio.sleep(0.005)
 
 
 async def test_without_redis_nobody_is_sure_and_afterwards_all_is_as_it_was(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tornado.httpclient import HTTPClientError
+from tornado.httpclient import HTTPClientError, HTTPRequest
 
+from interview_ext.execution.kernel_socket import PROTOCOL, KernelSocketHandler
 from interview_ext.rooms.model import Role, RoomState
+from interview_ext.rooms.ports import room_topic
 from tests.execution.conftest import Bench, guest
 from tests.execution.sockets import Sockets, open_sockets
+from tests.handshakes import leave_meanwhile
 
 
 @pytest.fixture
@@ -248,3 +251,20 @@ async def test_a_message_that_takes_a_runs_id_is_refused(bench: Bench, sockets: 
     await page.say("complete_request", COMPLETE, msg_id=run.id)
     assert await page.ended() == 1008
     await bench.ended(run)
+
+
+@pytest.mark.parametrize("welcome", [True, False])
+async def test_a_page_that_goes_away_before_it_is_let_in_leaves_nothing(
+    bench: Bench, sockets: Sockets, caplog: pytest.LogCaptureFixture, *, welcome: bool
+) -> None:
+    kernel = await bench.executions.kernel(bench.host)
+    listeners = bench.bus._listeners[room_topic(bench.room.id)]
+    before = len(listeners)
+    port = sockets._serve(bench.candidate)
+    request = HTTPRequest(
+        f"http://localhost:{port}/api/kernels/{kernel.id if welcome else 'another'}/channels",
+        headers={"Sec-WebSocket-Protocol": PROTOCOL},
+    )
+    await leave_meanwhile(request, KernelSocketHandler, bench.executions, "kernel")
+    assert (kernel._listeners, len(listeners)) == ([], before)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []

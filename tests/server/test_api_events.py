@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tornado.httpclient import HTTPClientError
+from tornado.httpclient import HTTPClientError, HTTPRequest
 
 from interview_ext.api import sockets
+from interview_ext.api.events import RoomEventsSocket
 from interview_ext.rooms.model import Role, Room, RoomState, Run
 from interview_ext.rooms.ports import room_topic, tell_people
 from interview_ext.rooms.presence import GRACE_S
+from tests.handshakes import leave_meanwhile
 from tests.server.api_support import Asker, Listener, host_outside, put_into, server_without_engine
 from tests.server.conftest import OWNER, Person, Server
 
@@ -306,6 +308,22 @@ async def test_presence_follows_the_sockets(server: Server) -> None:
     while here(await host.until("participants", timeout_s=GRACE_S + 10)):
         pass
     host.socket.close()
+
+
+async def test_who_goes_away_before_being_let_in_is_not_here(server: Server) -> None:
+    room = await server.room()
+    person = await server.candidate(room)
+    services = server.services
+    seat = f"interview-seat-{person.participant_id}={person.seat}"
+    request = HTTPRequest(
+        f"{server.origin}{person.door}interview/api/rooms/{room.id}/events",
+        headers={"Origin": server.origin, "Cookie": seat},
+    )
+    await leave_meanwhile(request, RoomEventsSocket, services.rooms, "check")
+    assert not services.presence.is_here(person.participant_id)
+    heard = await listener(server, room, person)  # and afterwards it is let in
+    assert services.presence.is_here(person.participant_id)
+    heard.socket.close()
 
 
 async def test_a_host_hears_of_somebody_who_waits_wherever_they_are(server: Server) -> None:
