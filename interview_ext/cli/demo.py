@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from jupyter_core.paths import jupyter_data_dir
+from jupyter_core.paths import jupyter_data_dir, secure_write
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 20
@@ -30,6 +31,8 @@ HOST = "127.0.0.1"
 ROOMS_HOST = "localhost"
 """The rooms get another name than the server: so the browser itself keeps what a candidate
 makes away from the host's own Jupyter pages."""
+BROWSER_FILE = "open.html"
+"""In the demo's folder while it runs: leads the browser to the host's link."""
 
 
 class DemoError(Exception):
@@ -87,6 +90,7 @@ class Demo:
             return stop.wait()
         finally:
             stop.now()
+            (folder / BROWSER_FILE).unlink(missing_ok=True)
 
     def _start(self, folder: Path, port: int) -> subprocess.Popen[bytes]:
         notebooks = folder / "notebooks"
@@ -163,7 +167,7 @@ class Demo:
             sandbox = client.expect("GET", f"interview/api/rooms/{room['id']}/sandbox")
             _print_links(ready, sandbox["engine"], folder)
         if self.open_browser:
-            webbrowser.open(host_url)
+            webbrowser.open(_browser_file(folder, host_url).as_uri())
 
     def _say(self, line: str) -> None:
         if not self.as_json:
@@ -269,6 +273,27 @@ def _quiet_settings(folder: Path) -> Path:
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
     return folder
+
+
+def _browser_file(folder: Path, url: str) -> Path:
+    """Return a file for this user only that leads to `url`.
+
+    A browser's arguments can be read by every local user, and the link holds the token.
+    """
+    address = html.escape(url)
+    file = folder / BROWSER_FILE
+    with secure_write(str(file)) as page:
+        page.write(
+            f"""<!DOCTYPE html>
+<html lang="en">
+  <meta charset="utf-8">
+  <meta http-equiv="refresh" content="0; url={address}">
+  <title>Sample interview</title>
+  <p><a href="{address}">Go to the sample interview</a></p>
+</html>
+"""
+        )
+    return file
 
 
 def _free_port(first: int) -> int:

@@ -85,6 +85,11 @@ class DoorHandler(ErrorMixin, APIHandler):
         policy: str = self.settings["headers"]["Content-Security-Policy"]
         return policy
 
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        # `finish` of jupyter_server reads the query string, which may be what was wrong.
+        self._track_activity = False
+        super().send_error(status_code, **kwargs)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         ErrorMixin.write_error(self, status_code, **kwargs)
 
@@ -98,7 +103,7 @@ class DoorHandler(ErrorMixin, APIHandler):
         """Return the request's JSON object, or raise `BadRequest`."""
         try:
             body = json.loads(self.request.body or b"{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest("The body is not valid JSON.") from error
         if not isinstance(body, dict):
             raise BadRequest("The body must be a JSON object.")

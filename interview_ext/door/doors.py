@@ -395,4 +395,4 @@ class _DoorDelegate(HTTPMessageDelegate):
 
 def _length(headers: HTTPHeaders) -> int:
     length = headers.get("Content-Length", "0")
-    return int(length) if length.isdigit() else 0
+    return int(length[:16]) if length.isascii() and length.isdigit() else 0

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 _LEARNED_KINDS = {"script", "style"}
 _LAB_PAGE = re.compile(r"/(lab|doc)(/|$)")
-_VERSION = re.compile(r"^v=[0-9a-f]{1,64}$")
 _MAX_FILES = 250
 
 
@@ -32,41 +31,52 @@ class FirstLoad:
     def __init__(self, assets: Assets, *, folder: Path | None) -> None:
         self._assets = assets
         self._file = folder / f"first-load-{assets.digest}.json" if folder else None
-        self._paths: dict[str, None] = {assets.main_script: None}
+        self._addresses = {assets.main_script: assets.main_script}
         if self._file is not None and self._file.is_file():
             self._load(self._file)
 
     def note(self, request: HTTPServerRequest, path: str) -> None:
         """Learn from a page of JupyterLab that loads the asset at `path`."""
-        if _VERSION.match(request.query):
-            path = f"{path}?{request.query}"  # to the browser's cache it is another address
-        if path in self._paths or len(self._paths) >= _MAX_FILES:
-            return
         page = urlsplit(request.headers.get("Referer", "")).path
         kind = request.headers.get("Sec-Fetch-Dest")
         if kind in _LEARNED_KINDS and _LAB_PAGE.search(page):
-            self._paths[path] = None
+            self._add(f"{path}?{request.query}" if request.query else path)
 
     def urls(self) -> list[str]:
         """Return the URL paths to fetch ahead, in the order in which they were asked for."""
-        return [self._assets.url_path + path for path in self._paths]
+        return [self._assets.url_path + address for address in self._addresses.values()]
 
     def save(self) -> None:
         """Keep what was learned. Blocks for the time of one small write."""
-        if self._file is None or len(self._paths) < 2:
+        if self._file is None or len(self._addresses) < 2:
             return
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.write_text(json.dumps(list(self._paths)), "utf-8")
+            self._file.write_text(json.dumps(list(self._addresses.values())), "utf-8")
         except OSError as error:
             log.warning("The list of first-load files could not be kept: %s", error)
 
     def _load(self, file: Path) -> None:
         try:
-            paths = json.loads(file.read_text("utf-8"))
+            addresses = json.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
             log.warning("%s could not be read and will be learned again: %s", file, error)
             return
-        for path in paths[:_MAX_FILES]:
-            if isinstance(path, str) and self._assets.get(path.partition("?")[0]) is not None:
-                self._paths[path] = None
+        for address in addresses:
+            if isinstance(address, str):
+                self._add(address)
+
+    def _add(self, address: str) -> None:
+        """Add an asset's address below `Assets.url_path`, unless it has one or may not have this.
+
+        Anybody may ask for a file with any query, and to the browser's cache each is another
+        address. JupyterLab's loader repeats the digest that stands in the file's name.
+        """
+        path, _, query = address.partition("?")
+        if path in self._addresses or len(self._addresses) >= _MAX_FILES:
+            return
+        name = path.rpartition("/")[2]
+        if query and query not in {f"v={part}" for part in name.split(".")[1:-1]}:
+            return
+        if self._assets.get(path) is not None:
+            self._addresses[path] = address

@@ -19,7 +19,7 @@ from interview_ext.door.base import DoorHandler
 from interview_ext.door.lab_settings import DoorSettings
 from interview_ext.door.managers import RoomContents, RoomKernels
 from interview_ext.door.seats import ACTIONS
-from interview_ext.errors import BadRequest, Forbidden
+from interview_ext.errors import BadRequest, Forbidden, TooManyRequests
 from interview_ext.rooms import roles
 from interview_ext.rooms.roles import Action
 
@@ -42,7 +42,7 @@ class MeHandler(DoorHandler):
     def _asked(self) -> dict[str, list[str]]:
         try:
             asked = json.loads(self.get_query_argument("permissions", "{}"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest("`permissions` is not valid JSON.") from error
         if not isinstance(asked, dict) or len(asked) > _MAX_ASKED_PERMISSIONS:
             raise BadRequest("`permissions` names the actions of each resource.")
@@ -90,7 +90,9 @@ class SettingsHandler(DoorHandler):
     @web.authenticated
     async def put(self, plugin: str) -> None:
         settings: DoorSettings = self.settings["interview_lab_settings"]
-        await asyncio.to_thread(settings.put, plugin, self.json_body().get("raw"))
+        if not self.context.lab_settings.changes.take(self.actor.id):
+            raise TooManyRequests("You have changed many settings within a minute.")
+        await settings.put(plugin, self.json_body().get("raw"))
         self.set_status(204)
         self.finish()
 

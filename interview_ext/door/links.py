@@ -100,13 +100,19 @@ class Links:
 
     def host(self, request: HTTPServerRequest) -> str:
         """Return host and port as in the browser's address bar; may raise `BadRequest`."""
-        host = self._forwarded(request, "X-Forwarded-Host") or request.host
+        host = self._host(request)
         if not _HOST.match(host):
             raise BadRequest("The request names no valid host.")
-        return host.lower()
+        return host
 
     def is_secure(self, request: HTTPServerRequest) -> bool:
-        """Whether the browser talks HTTPS, to the server or to a trusted proxy before it."""
+        """Whether the browser talks HTTPS: to the server, to a trusted proxy before it, or to a
+        host that is configured with it.
+        """
+        urls = (urlsplit(url) for url in (self.public_url, self.rooms_url))
+        hosts = {url.netloc.lower().removesuffix(":443") for url in urls if url.scheme == "https"}
+        if self._host(request).removesuffix(":443") in hosts:
+            return True
         proto = self._forwarded(request, "X-Forwarded-Proto") or request.protocol
         return proto.lower() == "https"
 
@@ -125,6 +131,9 @@ class Links:
         """Host names of `public_url` and `rooms_url`, under which the doors may be asked."""
         urls = (self.public_url, self.rooms_url)
         return [name for url in urls if (name := urlsplit(url).hostname)]
+
+    def _host(self, request: HTTPServerRequest) -> str:
+        return (self._forwarded(request, "X-Forwarded-Host") or request.host).lower()
 
     def _forwarded(self, request: HTTPServerRequest, header: str) -> str:
         if not self._trusts(request.remote_ip or ""):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 
+import json5
 import pytest
 import pytest_asyncio
 
 from interview_ext.door.managers import MAX_SHOWN_BYTES
-from interview_ext.rooms.ids import digest
+from interview_ext.rooms.ids import digest, now
+from interview_ext.rooms.limits import RateLimit
 from interview_ext.rooms.model import DataFile, Role, Room
 from tests.server.conftest import NOTEBOOK, Person, Server
 
@@ -101,6 +105,60 @@ async def test_settings_are_ones_own_and_in_memory(
     loaded = {extension.name for extension in server.doors.context.assets.extensions}
     packages = {setting["id"].partition(":")[0] for setting in everything}
     assert {p for p in packages if not p.startswith("@jupyterlab/")} <= loaded
+
+
+async def test_settings_with_comments_are_small(candidate: Person) -> None:
+    commented = '{/* as people write them */ "theme": "JupyterLab Light",}'
+    assert (await candidate.send("PUT", THEMES, json={"raw": commented})).status_code == 204
+    assert (await candidate.get(THEMES)).json()["settings"] == {"theme": "JupyterLab Light"}
+    plain = json.dumps({"sizes": [1] * 20_000, "theme": "// none"}, indent=0)[1:]
+    by_jupyterlab = f"{{\n    // Theme\n    // **********\n\n{plain}"
+    assert (await candidate.send("PUT", THEMES, json={"raw": by_jupyterlab})).status_code == 204
+    settings = (await candidate.get(THEMES)).json()["settings"]
+    assert (len(settings["sizes"]), settings["theme"]) == (20_000, "// none")
+    refused = await candidate.send("PUT", THEMES, json={"raw": f"{{ // mine\n{plain}"})
+    assert refused.status_code == 400
+    assert "comments" in refused.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    "nested", ["[" * 2_000, "[" * 500 + "]" * 500, "{a:" * 200 + "1" + "}" * 200]
+)
+async def test_settings_are_not_nested_without_bound(candidate: Person, nested: str) -> None:
+    assert (await candidate.send("PUT", THEMES, json={"raw": nested})).status_code == 400
+    assert (await candidate.get(THEMES)).status_code == 200
+
+
+async def test_one_person_changes_one_setting_at_a_time(
+    candidate: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse: Callable[[str], object] = json5.loads
+    under_way, most = 0, 0
+
+    def counted(raw: str) -> object:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        values = parse(raw)
+        under_way -= 1
+        return values
+
+    monkeypatch.setattr(json5, "loads", counted)
+    raw = f"[{'1,' * 1_500}]"
+    puts = [candidate.send("PUT", THEMES, json={"raw": raw}) for _ in range(4)]
+    assert [answer.status_code for answer in await asyncio.gather(*puts)] == [204] * 4
+    assert most == 1
+
+
+async def test_settings_are_changed_so_often_a_minute(
+    server: Server, candidate: Person, host: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = now()
+    few = RateLimit(per_minute=2, clock=lambda: at)
+    monkeypatch.setattr(server.doors.context.lab_settings, "changes", few)
+    answers = [await candidate.send("PUT", THEMES, json={"raw": "{}"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [204, 204, 429]
+    assert (await host.send("PUT", THEMES, json={"raw": "{}"})).status_code == 204
 
 
 async def test_answers_are_compressed(candidate: Person) -> None:

@@ -74,6 +74,22 @@ def test_configured_addresses_win() -> None:
     assert links.hostnames == ["a.example", "rooms.example"]
 
 
+@pytest.mark.parametrize("setting", ["public_url", "rooms_url"])
+def test_a_host_that_is_configured_with_https_is_secure(setting: str) -> None:
+    links = make(**{setting: "https://Interviews.example.org:443/"})
+    asked = request(Host="interviews.example.org")
+    assert links.is_secure(asked)
+    assert links.origin(asked) == "https://interviews.example.org"
+    assert links.origin(request(Host="interviews.example.org:8888")).startswith("http://")
+    assert links.origin(request(**FORWARDED)) == "http://127.0.0.1:8888"
+    assert not links.is_secure(request(Host="a;b"))
+    trusting = make(trusted_proxies=["10.0.0.0/8"], **{setting: "https://interviews.example.org"})
+    inner = request(Host="127.0.0.1:8888", X_Forwarded_Host="interviews.example.org")
+    assert trusting.origin(inner) == "https://interviews.example.org"
+    plain = make(trusted_proxies=["10.0.0.0/8"], **{setting: "http://interviews.example.org"})
+    assert plain.origin(request(**FORWARDED)) == "https://interviews.example.org"
+
+
 @pytest.mark.parametrize("wrong", ["interviews.example.org", "ftp://a.example", "https://", "x:y"])
 def test_wrong_settings_are_named(wrong: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
@@ -95,14 +111,23 @@ async def join(server: Server, room: Room, headers: dict[str, str]) -> httpx.Res
     return await client.post(path, json={"token": token, "name": "Cora"})
 
 
-async def test_behind_a_tls_proxy_cookies_are_secure(tmp_path: Path) -> None:
-    headers = {
-        "X-Forwarded-Proto": "https",
-        "X-Forwarded-Host": "interviews.example.org",
-        "Origin": "https://interviews.example.org",
-    }
+@pytest.mark.parametrize(
+    ("trusted", "headers"),
+    [
+        (
+            ["127.0.0.1"],
+            {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "interviews.example.org"},
+        ),
+        ([], {"Host": "interviews.example.org"}),
+    ],
+    ids=["a trusted one", "one that keeps the host"],
+)
+async def test_behind_a_tls_proxy_cookies_are_secure(
+    tmp_path: Path, trusted: list[str], headers: dict[str, str]
+) -> None:
+    headers = {**headers, "Origin": "https://interviews.example.org"}
     async with serve(
-        tmp_path, trusted_proxies=["127.0.0.1"], public_url="https://interviews.example.org"
+        tmp_path, trusted_proxies=trusted, public_url="https://interviews.example.org"
     ) as server:
         room = await server.room()
         joined = await join(server, room, headers)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from interview_ext.door.assets import PAGES_DIR, LabFiles
+from interview_ext.door.first_load import FirstLoad
 from interview_ext.door.page import EXTENSIONS, room_extensions
 from interview_ext.rooms.model import RoomState
 from tests.server.conftest import TOKEN, Person, Server
@@ -185,6 +186,34 @@ async def test_the_lobby_learns_what_jupyterlab_loads(server: Server) -> None:
         context.assets.url(stray), headers={**headers, "Referer": f"{server.origin}/elsewhere"}
     )
     assert context.assets.url(stray) not in context.first_load.urls()
+
+
+async def test_the_lobby_learns_each_file_once_and_by_its_own_name(server: Server) -> None:
+    context, client = server.doors.context, server.client()
+    names = [p for p in context.assets._index if re.fullmatch(r"lab/\d+\.[0-9a-f]{16}\.js", p)]
+    honest, forged = (context.assets.url(name) for name in names[:2])
+    headers = {"Referer": "http://evil.example/lab", "Sec-Fetch-Dest": "script"}
+    version = honest.split(".")[-2]
+    assert (await client.get(f"{honest}?v={version}", headers=headers)).status_code == 200
+    assert f"{honest}?v={version}" in context.first_load.urls()
+    before = context.first_load.urls()
+    for query in ("", "?v=0", f"?v={version[:-1]}", f"?v={version}&v=1", "?x", f"?v={version}"):
+        assert (await client.head(honest + query, headers=headers)).status_code == 200
+    for query in (*(f"?v={number:x}" for number in range(20)), f"?v={version}", "?w=1"):
+        assert (await client.head(forged + query, headers=headers)).status_code == 200
+    assert context.first_load.urls() == before
+
+
+async def test_a_list_that_was_kept_is_read_as_it_would_be_learned(
+    server: Server, tmp_path: Path
+) -> None:
+    assets = server.doors.context.assets
+    names = [p for p in assets._index if re.fullmatch(r"lab/\d+\.[0-9a-f]{16}\.js", p)]
+    versioned = f"{names[0]}?v={names[0].split('.')[-2]}"
+    kept = [versioned, names[0], f"{names[1]}?v=0", f"{names[1]}?v=1", "lab/gone.js", 7]
+    (tmp_path / f"first-load-{assets.digest}.json").write_text(json.dumps(kept))
+    urls = FirstLoad(assets, folder=tmp_path).urls()
+    assert urls == [assets.url(assets.main_script), assets.url_path + versioned]
 
 
 async def test_without_a_seat_there_is_a_page_that_says_what_to_do(server: Server) -> None:
