@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_DEPTH = 100
 """Vega specifications, the deepest outputs in real use, stay below 40."""
+MAX_COUNT = 2**31
+"""Far above what a kernel that runs cells for years counts to, and all that keep it can hold it."""
 _MAX_EXACT = 2**53
 _CUT_OFF = "…"
 
@@ -49,6 +51,11 @@ def _clean_number(value: float) -> float | None:
         return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
+
+
+def counted(value: Any) -> int | None:
+    """Return an execution count as it is, None if it is none."""
+    return value if type(value) is int and 0 <= value < MAX_COUNT else None
 
 
 def joined(value: Any) -> str:

@@ -20,6 +20,7 @@ MAX_PARTS = 256
 """Header, parent, metadata, content, and the binary buffers of a widget message."""
 MAX_HEADER = 16 * 1024
 MAX_ID = 128
+"""Characters of an id: of a message, a comm or a display. Honest ones have 32 to 50."""
 RESERVED = ("run_", "srv_")
 """Message ids that begin so are the server's own; a page that used one would have its
 output taken for a cell's."""

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interview_ext.execution.cells import Cell
+from interview_ext.execution.clean import counted
 from interview_ext.execution.records import InputRequest, audience
 from interview_ext.rooms.model import Run, RunState
+
+QUIET_S = 5.0
+"""After the reply, a run ends without its ``idle`` once it has been silent this long. The reply
+goes ahead of output that waits, and a room that floods is not heard for up to two seconds."""
 
 
 @dataclass(eq=False)
@@ -83,5 +88,4 @@ class Item:
 
     def execution_count(self) -> int | None:
         """Return the number the kernel gave it, if it came to its end there."""
-        count = self.reply.get("execution_count")
-        return count if isinstance(count, int) and self.ending is None else None
+        return counted(self.reply.get("execution_count")) if self.ending is None else None

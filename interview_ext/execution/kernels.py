@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from interview_ext.errors import InterviewError, NotFound, SandboxGone
+from interview_ext.execution.guard import MAX_ID
 from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.ports import (
     Files,
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 60.0
 """From a started sandbox to a kernel that answers: 0.6 s usually, 4 s with eight at once."""
+AGAIN_S = 1.0
+"""Until a sandbox that could not be frozen or thawed is told again."""
 MAX_COMMS = 10_000
 """Open comms remembered; the oldest is forgotten first."""
 
@@ -77,6 +80,9 @@ class Owner(Protocol):
 
     def kernel_ended(self, death: KernelDeath) -> None:
         """The process is gone; the last messages have been told."""
+
+    def kernel_goes_on(self) -> None:
+        """After a pause it computes again, or whatever starts next will."""
 
     def kernel_changed(self) -> None:
         """The state is another one; not told of each change between ready and busy."""
@@ -161,6 +167,8 @@ class RoomKernel:
         self._restraint = Restraint()
         self._thawed = asyncio.Event()
         self._thawed.set()
+        self._again: asyncio.TimerHandle | None = None
+        self._following: asyncio.Task[None] | None = None
 
     def is_gone(self, death: KernelDeath) -> None:
         """The room's kernel was another server's, and is gone with that."""
@@ -217,6 +225,8 @@ class RoomKernel:
     async def stop(self, reason: str) -> None:
         """End the process, if there is one, for good: there is no start after it."""
         self._stopped = True
+        if self._again is not None:
+            self._again.cancel()
         if self.waiting and self._starting is not None:
             # Nothing has been started yet, and it may take minutes until something is.
             self._starting.cancel()
@@ -233,12 +243,12 @@ class RoomKernel:
     async def freeze(self) -> None:
         """Let neither this process nor its successors compute, until `thaw`."""
         self._thawed.clear()
-        await self._freeze_or_thaw()
+        await self._follow_pause()
 
     async def thaw(self) -> None:
-        """Let it go on."""
+        """Let it go on; the owner is told once it does."""
         self._thawed.set()
-        await self._freeze_or_thaw()
+        await self._follow_pause()
 
     @property
     def frozen(self) -> bool:
@@ -249,12 +259,31 @@ class RoomKernel:
         """Return once it is not frozen."""
         await self._thawed.wait()
 
+    async def _follow_pause(self) -> None:
+        if not self.waiting:
+            async with self._lock:
+                await self._freeze_or_thaw()
+        elif self._thawed.is_set():  # what starts after the wait looks by itself
+            self._owner.kernel_goes_on()
+
     async def _freeze_or_thaw(self) -> None:
-        if self.waiting:  # what starts after the wait looks by itself
-            return
-        async with self._lock:
+        """Bring the process to what holds now; while the engine is away, again and again."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        try:
             if self._handle is not None:
                 await (self._handle.thaw() if self._thawed.is_set() else self._handle.freeze())
+        except InterviewError as error:
+            log.warning("the sandbox of room %s does not follow: %s", self.room_id, error.message)
+            self._again = asyncio.get_running_loop().call_later(AGAIN_S, self._follow_again)
+            return
+        if self._thawed.is_set():
+            self._owner.kernel_goes_on()
+
+    def _follow_again(self) -> None:
+        self._again = None
+        self._following = asyncio.create_task(self._follow_pause(), name="kernel pause")
 
     async def interrupt(self) -> None:
         """Interrupt what runs; nothing if nothing does."""
@@ -411,10 +440,9 @@ class RoomKernel:
         self._watch = asyncio.create_task(self._wait(handle), name=f"kernel of {self.room_id}")
         if not adopt:  # else it is ready or busy, as it has said
             self._set("ready")
-        if not self._thawed.is_set():
-            await handle.freeze()
-        elif adopt:  # the server may have ended between the room's going on and its kernel's
-            await handle.thaw()
+        if adopt or not self._thawed.is_set():
+            # Adopted: the server may have ended between the room's going on and its kernel's.
+            await self._freeze_or_thaw()
 
     async def _resume(self, wire: KernelWire, handle: KernelHandle) -> None:
         """Listen, then have all come again that was said since the last run began."""
@@ -442,8 +470,8 @@ class RoomKernel:
             self.info = {**content, **_NOT_OFFERED}
         elif message.msg_type == "comm_info_reply" and isinstance(content.get("comms"), dict):
             for comm_id, comm in list(content["comms"].items())[:MAX_COMMS]:
-                if isinstance(comm, dict):
-                    self._comms.setdefault(comm_id, str(comm.get("target_name")))
+                if isinstance(comm, dict) and len(comm_id) <= MAX_ID:
+                    self._comms.setdefault(comm_id, str(comm.get("target_name"))[:MAX_ID])
 
     def _waits(self, waiting: bool, notice: str = ALL_TAKEN) -> None:  # noqa: FBT001  (see `ports.OnWait`)
         self.waiting = waiting
@@ -525,7 +553,8 @@ class RoomKernel:
         elif message.msg_type == "comm_close" and isinstance(comm_id, str):
             self._comms.pop(comm_id, None)
         elif message.msg_type == "comm_open" and isinstance(comm_id, str):
-            self._comms[comm_id] = str(message.content.get("target_name"))
+            if len(comm_id) <= MAX_ID:
+                self._comms[comm_id] = str(message.content.get("target_name"))[:MAX_ID]
             if len(self._comms) > MAX_COMMS:
                 self._comms.pop(next(iter(self._comms)))
 

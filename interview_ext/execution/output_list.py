@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
-from interview_ext.execution.clean import clean, joined, weight
+from interview_ext.execution.clean import clean, counted, joined, weight
+from interview_ext.execution.guard import MAX_ID
 from interview_ext.execution.terminal import StreamText
 
 MAX_HELD = 8 * 1024 * 1024
@@ -75,17 +77,27 @@ class Fixed:
 Output = Stream | Fixed
 
 
+class Allowance:
+    """Characters that some places may still take together."""
+
+    def __init__(self, characters: int = MAX_HELD) -> None:
+        self.left = characters
+
+
 @dataclass(eq=False)
 class OutputList:
     """What stands in one place, and the rules by which messages change it.
 
     Attributes
     ----------
+    allowance:
+        What it shares with other places, beside its own bound.
     full:
-        Whether the bound was reached: the notice stands, and the rest is left out.
+        Whether a bound was reached: the notice stands, and the rest is left out.
     """
 
     items: list[Output] = field(default_factory=list)
+    allowance: Allowance = field(default_factory=Allowance)
     full: bool = False
     _clear_next: bool = False
     _size: int = 0
@@ -112,15 +124,15 @@ class OutputList:
         name = name if name in ("stdout", "stderr") else "stdout"
         if self.full or not text:
             return None
-        if self._size >= MAX_HELD or not isinstance(stream := self._stream(name), Stream):
+        if self._room() <= 0 or not isinstance(stream := self._stream(name), Stream):
             self._stop()
             return None
         for at in range(0, len(text), SLICE):
-            room = MAX_HELD - self._size
+            room = self._room()
             if room <= 0:
                 break
             self._feed(stream, text[at : at + min(SLICE, room)])
-        if self._size >= MAX_HELD:
+        if self._room() <= 0:
             self._stop()
         return stream
 
@@ -141,15 +153,15 @@ class OutputList:
     def keep(self, items: list[Output]) -> None:
         """Let these stand, and no others."""
         self.items[:] = items
-        self._size = sum(item.size() for item in items)
+        self._grow(sum(item.size() for item in items) - self._size)
 
     def replace(self, output: Fixed, content: dict[str, Any]) -> bool:
         """Change one of the outputs; return whether there was room for that."""
-        size = self._size - output.size() + weight(content)
-        if size > MAX_HELD:
+        more = weight(content) - output.size()
+        if more > max(0, self._room()):
             return False
         output.replace(content)
-        self._size = size
+        self._grow(more)
         return True
 
     def size(self) -> int:
@@ -159,6 +171,13 @@ class OutputList:
     def as_json(self) -> list[dict[str, Any]]:
         """All outputs as nbformat has them."""
         return [item.as_json() for item in self.items]
+
+    def _room(self) -> int:
+        return min(MAX_HELD - self._size, self.allowance.left)
+
+    def _grow(self, by: int) -> None:
+        self._size += by
+        self.allowance.left -= by
 
     def _stream(self, name: str) -> Stream | None:
         last = self.items[-1] if self.items else None
@@ -173,16 +192,16 @@ class OutputList:
     def _feed(self, stream: Stream, text: str) -> None:
         before = stream.size()
         stream.feed(text)
-        self._size += stream.size() - before
+        self._grow(stream.size() - before)
 
     def _add(self, output: Fixed) -> Fixed | None:
         if self.full:
             return None
-        if len(self.items) >= MAX_OUTPUTS or self._size + output.size() > MAX_HELD:
+        if len(self.items) >= MAX_OUTPUTS or output.size() > self._room():
             self._stop()
             return None
         self.items.append(output)
-        self._size += output.size()
+        self._grow(output.size())
         return output
 
     def _stop(self) -> None:
@@ -192,15 +211,18 @@ class OutputList:
 
 
 class Displays:
-    """Which outputs carry a display id, in all cells that one kernel has written to."""
+    """Which outputs carry a display id, in all cells that one kernel has written to.
+
+    None is kept by this alone: an animation makes a display of a new id for each picture.
+    """
 
     def __init__(self) -> None:
-        self._places: OrderedDict[str, list[tuple[OutputList, Fixed]]] = OrderedDict()
+        self._places: OrderedDict[str, list[tuple[ref[OutputList], ref[Fixed]]]] = OrderedDict()
 
     def add(self, display_id: str, place: OutputList, output: Fixed) -> None:
         """Remember an output that was just made."""
         places = self._places.setdefault(display_id, [])
-        places.append((place, output))
+        places.append((ref(place), ref(output)))
         del places[:-MAX_PLACES]
         self._places.move_to_end(display_id)
         if len(self._places) > MAX_DISPLAY_IDS:
@@ -208,27 +230,31 @@ class Displays:
 
     def update(self, display_id: str, content: dict[str, Any]) -> list[OutputList]:
         """Change every output of that id; return the places that changed."""
-        standing = [
-            (place, output)
-            for place, output in self._places.get(display_id, [])
-            if output in place.items
-        ]
-        if display_id in self._places:
-            self._places[display_id] = standing
         changed = []
-        for place, output in standing:
+        for place, output in self._standing(display_id):
             shown = output.as_json()
             shown.update(_bundle(content))
             if place.replace(output, shown):
                 changed.append(place)
         return changed
 
+    def _standing(self, display_id: str) -> list[tuple[OutputList, Fixed]]:
+        """The outputs of that id that are still in their places; the others are forgotten."""
+        standing = []
+        for place_ref, output_ref in self._places.get(display_id, []):
+            place, output = place_ref(), output_ref()
+            if place is not None and output is not None and output in place.items:
+                standing.append((place, output))
+        if display_id in self._places:
+            self._places[display_id] = [(ref(place), ref(output)) for place, output in standing]
+        return standing
+
 
 def display_id(content: dict[str, Any]) -> str | None:
-    """Return the display id of a message's content."""
+    """Return the display id of a message's content; none is so long as no honest one is."""
     transient = content.get("transient")
     found = transient.get("display_id") if isinstance(transient, dict) else None
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) and len(found) <= MAX_ID else None
 
 
 def error_output(name: str, message: str, lines: list[str]) -> dict[str, Any]:
@@ -249,8 +275,7 @@ def _fixed(msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
         }
     output = {"output_type": msg_type, **_bundle(content)}
     if msg_type == "execute_result":
-        count = content.get("execution_count")
-        output["execution_count"] = count if isinstance(count, int) else None
+        output["execution_count"] = counted(content.get("execution_count"))
     return output
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from interview_ext.errors import Conflict, InterviewError, OwnerElsewhere, TooManyRequests
 from interview_ext.execution.incoming import Incoming
 from interview_ext.execution.intake import Intake
-from interview_ext.execution.items import Item
+from interview_ext.execution.items import QUIET_S, Item
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import (
     ExecutionStore,
@@ -34,9 +34,6 @@ log = logging.getLogger(__name__)
 
 MAX_QUEUE = 200
 """Runs that may wait: "run all" of a very long notebook."""
-QUIET_S = 5.0
-"""After the reply, a run ends without its ``idle`` once it has been silent this long. The reply
-goes ahead of output that waits, and a room that floods is not heard for up to two seconds."""
 COMMIT_TIMEOUT_S = 5.0
 """How long the end of a run waits for its outputs to be committed before it is told."""
 _FLOODED = "[The run was interrupted, because of its output.]\n"
@@ -254,15 +251,13 @@ class RoomRunner:
         """The room is paused: the sandbox computes nothing, and time limits stand still."""
         self._paused = True
         self._time.hold(Hold.PAUSED)
-        await self._tell_time()
         await self.kernel.freeze()
+        await self._tell_time()
 
     async def thaw(self) -> None:
-        """The room goes on."""
+        """The room goes on, and with its sandbox the time limit."""
         self._paused = False
         await self.kernel.thaw()
-        self._time.go_on(Hold.PAUSED)
-        await self._tell_time()
 
     # -- rest (see rest.Restable)
 
@@ -332,6 +327,12 @@ class RoomRunner:
         current = self._intake.current
         if current is not None and current.run.id == resumed.run and resumed.lost_bytes:
             self._intake.remark(current, _LOST.format(size=resumed.lost_bytes))
+
+    def kernel_goes_on(self) -> None:
+        """See `kernels.Owner`."""
+        if not self._paused:
+            self._time.go_on(Hold.PAUSED)
+            self._spawn(self._tell_time())
 
     def kernel_changed(self) -> None:
         """See `kernels.Owner`."""
@@ -553,8 +554,12 @@ class RoomRunner:
 
     async def _tell_time(self) -> None:
         current = self._intake.current
-        if current is not None and self._time.left_s is not None:
+        if current is None or self._time.left_s is None:
+            return
+        try:
             await self._save_time(current)
+        except InterviewError as error:
+            log.warning("a run's time was not recorded: %s", error.message)
 
     async def _save_time(self, item: Item) -> None:
         item.run = replace(item.run, deadline_at=self._deadline())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from interview_ext.errors import InterviewError
 from interview_ext.execution.intake import Intake
-from interview_ext.execution.items import Item
+from interview_ext.execution.items import QUIET_S, Item
 from interview_ext.execution.kernels import RoomKernel
 from interview_ext.execution.ports import KernelDeath
 
@@ -58,12 +59,12 @@ class Stopper:
         for pause_s in INSIST_S:
             await asyncio.sleep(pause_s)
             await self._kernel.thawed()
-            if not self._runs(item):
+            if not await self._runs(item):
                 return
             await self._kernel.interrupt()
         await asyncio.sleep(GIVE_UP_S)
         await self._kernel.thawed()
-        if not self._runs(item):
+        if not await self._runs(item):
             return
         if death is None:
             self._intake.remark(item, _NOT_REACTING)
@@ -73,8 +74,13 @@ class Stopper:
         except InterviewError as error:
             log.warning("no fresh kernel after the time limit: %s", error.message)
 
-    def _runs(self, item: Item) -> bool:
-        return self._intake.current is item and not item.replied.is_set()
+    async def _runs(self, item: Item) -> bool:
+        """Whether it still does. A reply is no proof of the end: a cell can send one itself."""
+        if item.replied.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_S):
+                    await item.idle.wait()
+        return self._intake.current is item and not item.idle.is_set()
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)

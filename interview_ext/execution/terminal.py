@@ -5,7 +5,9 @@ document, which corrupts it; so they never reach it. Colours (SGR sequences) sta
 the text, as JupyterLab draws them; every other control sequence is played or dropped.
 
 Only the last `LIVE_ROWS` rows can still change: progress bars move a few rows at most,
-and a bounded window keeps the cost of one more line independent of all before it.
+and a bounded window keeps the cost of one more line independent of all before it. Likewise
+only the last columns of a row that gets longer than any terminal is wide (`MAX_ROW`): where
+a terminal would wrap it, its beginning is out of reach, and ``\r`` goes back to what is left.
 """
 
 from __future__ import annotations
@@ -19,10 +21,15 @@ MAX_COLUMN = 1000
 """Farthest column a cursor move may reach: the row is filled with blanks up to it."""
 MAX_STYLED = 1000
 """Columns that keep their colours: in longer rows each could cost 50 characters."""
+MAX_ROW = 10_000
+"""Columns at which a row's beginning settles, and with it all rows above: each character that is
+written into a row costs a copy of it."""
+KEPT_OF_ROW = 1000
+"""Columns that can still change then; at least `MAX_STYLED`, so that no colour is cut in two."""
 FREE_CELLS = 1_000_000
 CELLS_PER_CHARACTER = 20
 """Cells that cursor moves and erasures may touch in all, beside those that each character of input
-allows; beyond it they are dropped. Four characters can erase a row of a million cells, and a
+allows; beyond it they are dropped. Four characters can blank a row of ten thousand cells, and a
 message holds a million such sequences."""
 MAX_SEQUENCE = 256
 """Longest control sequence that is waited for when a message ends inside it."""
@@ -43,47 +50,57 @@ _SWITCHES_OFF = {22: ("1", "2"), 23: ("3",), 24: ("4",), 27: ("7",), 28: ("8",),
 
 
 class _Row:
-    __slots__ = ("cells", "styles")
+    __slots__ = ("styles", "text")
 
-    def __init__(self) -> None:
-        self.cells: list[str] = []
+    def __init__(self, text: str = "") -> None:
+        self.text = text
         self.styles: list[str] | None = None
 
     def write(self, column: int, text: str, style: str) -> None:
-        missing = column - len(self.cells)
+        missing = column - len(self.text)
         if missing > 0:
-            self.write(len(self.cells), " " * missing, "")
+            self.write(len(self.text), " " * missing, "")
         if style and self.styles is None and column < MAX_STYLED:
-            self.styles = [""] * min(len(self.cells), MAX_STYLED)
-        self.cells[column : column + len(text)] = text
+            self.styles = [""] * min(len(self.text), MAX_STYLED)
+        end = column + len(text)
+        self.text = self.text[:column] + text + self.text[end:]
         if self.styles is not None and column < MAX_STYLED:
             styled = min(len(text), MAX_STYLED - column)
             self.styles[column : column + styled] = [style] * styled
 
     def erase(self, start: int, end: int) -> None:
         """Blank the cells from `start` up to `end`; those at the row's end go altogether."""
-        if end >= len(self.cells):
-            del self.cells[start:]
+        if end >= len(self.text):
+            self.text = self.text[:start]
             if self.styles is not None:
                 del self.styles[start:]
         else:
             self.write(start, " " * max(0, end - start), "")
 
+    def split(self, column: int) -> _Row:
+        """Keep what stands before `column`, beyond all colours; return the rest."""
+        rest = _Row(self.text[column:])
+        self.text = self.text[:column]
+        return rest
+
     def render(self) -> str:
         if self.styles is None:
-            return "".join(self.cells)
+            return self.text
         parts: list[str] = []
-        for style, group in groupby(zip(self.styles, self.cells, strict=False), lambda c: c[0]):
-            text = "".join(cell for _, cell in group)
+        start = 0
+        for style, group in groupby(self.styles):
+            end = start + sum(1 for _ in group)
+            text = self.text[start:end]
             parts.append(f"{style}{text}{_CLOSES_STYLE}" if style else text)
-        return "".join([*parts, *self.cells[len(self.styles) :]])
+            start = end
+        return "".join([*parts, self.text[start:]])
 
 
 class StreamText:
     """The text of one stream output, fed message by message.
 
-    The text is the `settled` rows followed by `live()`; settled rows, each with its line
-    end, never change again.
+    The text is the `settled` rows followed by `live()`. Settled ones, each with its line end,
+    never change again, nor does a long row's beginning, which is settled without one.
     """
 
     def __init__(self) -> None:
@@ -128,11 +145,13 @@ class StreamText:
 
     def _write(self, text: str) -> None:
         row = self._rows[self._row]
-        before = len(row.cells)
+        before = len(row.text)
         self._cells_left -= max(0, self._column - before) + len(text)
         row.write(self._column, text, self._style.sequence)
         self._column += len(text)
-        self._live_size += len(row.cells) - before
+        self._live_size += len(row.text) - before
+        if len(row.text) >= MAX_ROW:
+            self._settle_beginning()
 
     def _control(self, control: str) -> None:
         if control in "\n\x0b\x0c":
@@ -151,11 +170,33 @@ class StreamText:
             self._rows.append(_Row())
             self._live_size += 1
         if len(self._rows) > LIVE_ROWS:
-            self._live_size -= len(self._rows[0].cells) + 1
-            line = self._rows.pop(0).render() + "\n"
-            self.settled.append(line)
-            self._settled_size += len(line)
-            self._row -= 1
+            self._settle_row()
+
+    def _settle_row(self) -> None:
+        """Settle the first row; the cursor stands below it."""
+        row = self._rows.pop(0)
+        self._row -= 1
+        self._live_size -= len(row.text) + 1
+        self._settle(row.render() + "\n")
+
+    def _settle_beginning(self) -> None:
+        """Settle what the cursor, at the end of a long row, can no longer reach.
+
+        By steps of one length, so that it does not matter how many columns came at once.
+        """
+        while self._row:
+            self._settle_row()
+        row = self._rows[0]
+        step = MAX_ROW - KEPT_OF_ROW
+        columns = (len(row.text) - KEPT_OF_ROW) // step * step
+        self._rows[0] = row.split(columns)
+        self._column -= columns
+        self._live_size -= columns
+        self._settle(row.render())
+
+    def _settle(self, text: str) -> None:
+        self.settled.append(text)
+        self._settled_size += len(text)
 
     def _sequence(self, params: str, final: str) -> None:
         if final == "m":
@@ -190,7 +231,7 @@ class StreamText:
 
     def _erase_in_row(self, what: int) -> None:
         row = self._rows[self._row]
-        before = len(row.cells)
+        before = len(row.text)
         self._cells_left -= before
         if what == 0:
             row.erase(self._column, before)
@@ -198,21 +239,21 @@ class StreamText:
             row.erase(0, min(self._column + 1, before))
         else:
             row.erase(0, before)
-        self._live_size += len(row.cells) - before
+        self._live_size += len(row.text) - before
 
     def _erase_rows(self, what: int) -> None:
-        self._cells_left -= sum(len(row.cells) for row in self._rows)
+        self._cells_left -= sum(len(row.text) for row in self._rows)
         if what == 0:
             self._erase_in_row(0)
             del self._rows[self._row + 1 :]
         elif what == 1:
             self._erase_in_row(1)
             for row in self._rows[: self._row]:
-                row.erase(0, len(row.cells))
+                row.erase(0, len(row.text))
         else:  # a cleared screen starts at its top, as no empty rows should stand above
             self._rows = [_Row()]
             self._row = self._column = 0
-        self._live_size = sum(len(row.cells) + 1 for row in self._rows)
+        self._live_size = sum(len(row.text) + 1 for row in self._rows)
 
 
 class _Style:

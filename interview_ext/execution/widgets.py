@@ -11,14 +11,24 @@ callback) is caught by that page itself, which has the future for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from interview_ext.execution.clean import joined
-from interview_ext.execution.output_list import SHOWN, Fixed, OutputList, display_id
+from interview_ext.execution.guard import MAX_ID
+from interview_ext.execution.output_list import (
+    MAX_HELD,
+    SHOWN,
+    Allowance,
+    Fixed,
+    OutputList,
+    display_id,
+)
 
 MAX_WIDGETS = 1000
 """Output widgets watched for one kernel; further ones print below their cell."""
+MAX_HELD_TOGETHER = 4 * MAX_HELD
+"""Characters that may stand in all Output widgets of one kernel."""
 
 SendState = Callable[[str, dict[str, Any]], None]
 """Takes a comm id and the changed part of its state."""
@@ -27,8 +37,8 @@ SendState = Callable[[str, dict[str, Any]], None]
 @dataclass(eq=False)
 class _OutputWidget:
     comm_id: str
+    outputs: OutputList
     msg_id: str = ""
-    outputs: OutputList = field(default_factory=OutputList)
 
 
 class OutputWidgets:
@@ -52,6 +62,7 @@ class OutputWidgets:
         self._to_pages = to_pages
         self._to_kernel = to_kernel
         self._on_display = on_display
+        self._allowance = Allowance(MAX_HELD_TOGETHER)
         self._widgets: dict[str, _OutputWidget] = {}
         self._for_pages: dict[str, _OutputWidget] = {}
         self._for_kernel: dict[str, _OutputWidget] = {}
@@ -60,7 +71,7 @@ class OutputWidgets:
         """Follow the widgets' own messages."""
         comm_id = content.get("comm_id")
         data = content.get("data")
-        if not isinstance(comm_id, str):
+        if not isinstance(comm_id, str) or len(comm_id) > MAX_ID:
             return
         state = data.get("state") if isinstance(data, dict) else None
         if msg_type == "comm_close":
@@ -68,8 +79,11 @@ class OutputWidgets:
         elif not isinstance(state, dict):
             return
         elif msg_type == "comm_open" and _is_output(content, state):
+            self._drop(comm_id)
             if len(self._widgets) < MAX_WIDGETS:
-                self._widgets[comm_id] = _OutputWidget(comm_id)
+                self._widgets[comm_id] = _OutputWidget(
+                    comm_id, OutputList(allowance=self._allowance)
+                )
                 self._update(comm_id, state)
         elif msg_type == "comm_msg" and comm_id in self._widgets:
             self._update(comm_id, state)
@@ -125,13 +139,17 @@ class OutputWidgets:
                 _put(widget.outputs, output)
             self._for_pages.pop(comm_id, None)
             self._for_kernel.pop(comm_id, None)
-        if isinstance(state.get("msg_id"), str) and state["msg_id"] != widget.msg_id:
-            widget.msg_id = state["msg_id"]
+        msg_id = state.get("msg_id")
+        if isinstance(msg_id, str) and len(msg_id) <= MAX_ID and msg_id != widget.msg_id:
+            widget.msg_id = msg_id
             self._widgets[comm_id] = self._widgets.pop(comm_id)  # now the innermost
 
     def _drop(self, comm_id: str) -> None:
-        for widgets in (self._widgets, self._for_pages, self._for_kernel):
-            widgets.pop(comm_id, None)
+        dropped = self._widgets.pop(comm_id, None)
+        if dropped is not None:
+            dropped.outputs.clear()  # what it took is free for the others
+        for waiting in (self._for_pages, self._for_kernel):
+            waiting.pop(comm_id, None)
 
 
 def _is_output(content: dict[str, Any], state: dict[str, Any]) -> bool:

@@ -288,9 +288,11 @@ class BrokerDesk:
         while True:
             await asyncio.sleep(min(CHECK_S, self._abandoned_s))
             before = asyncio.get_running_loop().time() - self._abandoned_s
-            alone = [name for name, since in self._alone_since.items() if since < before]
-            for name in alone:
-                await self._claimed[name].stop(Reason.STOPPED, "Its server has not come back.")
+            for name in list(self._alone_since):
+                # While another was ended, it may have been released, or its server have come back.
+                sandbox = self._claimed.get(name)
+                if sandbox is not None and self._alone_since.get(name, before) < before:
+                    await sandbox.stop(Reason.STOPPED, "Its server has not come back.")
             if self._datasets is not None:
                 await self._expire(self._datasets)
 

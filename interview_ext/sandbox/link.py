@@ -14,7 +14,7 @@ import logging
 import secrets
 import struct
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from interview_ext.errors import EngineUnavailable, SandboxError, SandboxGone, SandboxProtocolError
 
@@ -53,6 +53,7 @@ lines printed one by one. It counts into the sandbox's memory."""
 REATTACH_TRIES = 5
 LONGEST_PAUSE_S = 1.0
 MAX_NUMBER = 2**63
+"""Above every count of frames or bytes that a shim can tell of."""
 DIAGNOSTIC_CHARS = 2000
 MAX_JSON_BYTES = 4 * MIB
 """Largest JSON object of the shim's own: the list of 2000 files takes 2 MB at worst."""
@@ -65,7 +66,9 @@ class LinkOwner(Protocol):
         """A kernel message, as untrusted as anything of a candidate's."""
 
     def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
-        """The shim has refused or dropped output."""
+        """The shim has refused or dropped output: so many `bytes` in `count` messages, both numbers
+        below `MAX_NUMBER`. All else in it is as untrusted as a message.
+        """
 
     def writable(self) -> None:
         """Messages are taken again, after `Link.blocked` was true."""
@@ -294,7 +297,7 @@ class Link:
         if frame.kind is Kind.MESSAGE:
             self._owner.message(frame.channel, unpack_parts(frame.payload))
         elif frame.kind is Kind.NOTICE:
-            self._owner.notice(frame.channel, _object(frame.payload))
+            self._owner.notice(frame.channel, _notice(frame.payload))
         elif frame.kind is Kind.REPLY:
             self._answer(frame.payload)
         else:
@@ -305,7 +308,7 @@ class Link:
         received = greeting.get("received")
         if self._greeted.is_set() or greeting.get("version") != VERSION:
             raise SandboxProtocolError("The container greets out of turn.")
-        if not isinstance(received, int):
+        if not _is_number(received):
             raise SandboxProtocolError("The container's greeting is incomplete.")
         if self._takes_over:
             self._begin_from(greeting, received)
@@ -318,8 +321,8 @@ class Link:
     def _begin_from(self, greeting: Mapping[str, Any], received: int) -> None:
         """Go on where an earlier link has been."""
         match greeting:
-            case {"next": int() as first, "run": str() as run, "lost_bytes": int() as lost}:
-                if not (0 < first < MAX_NUMBER and 0 <= received < MAX_NUMBER):
+            case {"next": first, "run": str() as run, "lost_bytes": lost}:
+                if not (_is_number(first) and first and _is_number(lost)):
                     raise SandboxProtocolError("The container's greeting cannot be.")
             case _:
                 raise SandboxProtocolError("The container's greeting is incomplete.")
@@ -336,7 +339,9 @@ class Link:
             raise SandboxProtocolError("A reply is cut off.")
         head = _object(payload[4 : 4 + size])
         number = head.get("id")
-        future = self._requests.get(number) if isinstance(number, int) else None
+        if not _is_number(number):
+            raise SandboxProtocolError("A reply is to no request.")
+        future = self._requests.get(number)
         if future is not None and not future.done():
             future.set_result((head, payload[4 + size :]))
 
@@ -444,6 +449,19 @@ class Link:
         if self._attachment is not None:  # else it was lost again meanwhile
             self._attachment.close()
         return False
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    """Whether it is a count that a shim can tell of, and that is safe to reckon with."""
+    return type(value) is int and 0 <= value < MAX_NUMBER
+
+
+def _notice(payload: bytes) -> dict[str, Any]:
+    """What the shim says of missing output. Raises SandboxProtocolError."""
+    notice = _object(payload)
+    if not (_is_number(notice.get("bytes")) and _is_number(notice.get("count"))):
+        raise SandboxProtocolError("A notice counts what cannot be.")
+    return notice
 
 
 def _object(payload: bytes) -> dict[str, Any]:

@@ -223,17 +223,19 @@ class Relay:
 
     def notice(self, channel: Channel, notice: Mapping[str, Any]) -> None:
         """See :class:`Listener`. Tell whoever watches the output that some is missing."""
-        size, count = notice.get("bytes"), notice.get("count")
-        if channel is not Channel.IOPUB or not isinstance(size, int) or not isinstance(count, int):
+        if channel is not Channel.IOPUB:
             log.warning("a sandbox refused a message on %s", channel.name)
             return
+        size, count = notice["bytes"], notice["count"]
         megabytes = f"{size / 1e6:.1f} MB"
         if notice.get("what") == "refused":
             text = f"[An output of {megabytes} was not shown: it is larger than the limit.]\n"
         else:
             text = f"[{count} outputs, {megabytes}, were not shown: they came too fast.]\n"
-        parent = notice.get("parent_header")
-        parent = parent if isinstance(parent, dict) else {}
+        found = notice.get("parent_header")
+        # Text only, as in every honest header: what is nested deep could not be written again.
+        header = found.items() if isinstance(found, dict) else ()
+        parent = {name: value for name, value in header if isinstance(value, str)}
         self._publish("stream", {"name": "stderr", "text": text}, parent, topic=b"stream.stderr")
 
     def writable(self) -> None:

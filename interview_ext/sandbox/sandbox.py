@@ -108,6 +108,8 @@ class Sandbox:
         ------
         EngineUnavailable, ImageMissing, SandboxError
             No container is left behind then.
+        SandboxGone
+            It has ended meanwhile. Nor then.
         """
         try:
             making = engine.create(self.profile, image, labels, background=background)
@@ -123,6 +125,8 @@ class Sandbox:
             await self._until_dead(handshake.done())
             self._listener = None
         except BaseException:
+            if self.death is not None:  # what was made since then is there still
+                self._cleaning = self._loop.create_task(self._clean(after=self._cleaning))
             await self.stop(Reason.CRASH, "It did not start.")
             raise
 
@@ -137,6 +141,7 @@ class Sandbox:
         )
 
     async def _create(self, work: Coroutine[Any, Any, str]) -> None:
+        """Note the container, or raise SandboxGone if the sandbox has died while it was made."""
         creating = asyncio.ensure_future(work)
         try:
             self.container = await asyncio.shield(creating)
@@ -145,6 +150,8 @@ class Sandbox:
             with suppress(SandboxError):
                 self.container = await creating
             raise
+        if self.death is not None:
+            raise SandboxGone(self.death.detail, reason=self.death.reason)
 
     async def _until_dead(self, work: Any) -> None:
         """Await `work`, or raise SandboxGone if the sandbox dies first."""
@@ -252,7 +259,10 @@ class Sandbox:
             except Exception:  # one listener's mistake must not keep the others from hearing
                 log.exception("a listener failed at the end of a sandbox")
 
-    async def _clean(self) -> None:
+    async def _clean(self, *, after: asyncio.Task[None] | None = None) -> None:
+        """Leave nothing of it. Idempotent."""
+        if after is not None:
+            await asyncio.wait([after])
         if self._link is not None:
             await self._link.close()
         if self.container:

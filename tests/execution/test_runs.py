@@ -53,6 +53,31 @@ async def test_the_record_says_what_ran_and_what_came_of_it(bench: Bench) -> Non
     assert await bench.executions.runs(bench.candidate) == [stored]
 
 
+@pytest.mark.parametrize("count", ["10**400", "2**63", "2**31", "-1"])
+async def test_a_run_whose_kernel_counts_beyond_reason_is_recorded_as_any_other(
+    bench: Bench, count: str
+) -> None:
+    bench.notebook(
+        a="kernel = get_ipython().kernel\n"
+        "def result(count):\n"
+        "    kernel.session.send(kernel.iopub_socket, 'execute_result', {\n"
+        "        'data': {'text/plain': 'x'}, 'metadata': {}, 'execution_count': count},\n"
+        "        parent=kernel.get_parent(), ident=b'execute_result')",
+        b=f"result({count})\nprint('shown')\nget_ipython().execution_count = {count} + 1",
+    )
+    await bench.run("a")
+    record = await bench.run("b")
+    assert (record["state"], record["execution_count"]) == ("done", None)
+    result, printed = bench.outputs("b")
+    assert (result["execution_count"], printed["text"]) == (None, "shown\n")
+    stored = await bench.store.get_run(record["id"])
+    assert stored is not None
+    assert stored.state is RunState.DONE
+    outputs = json.dumps(bench.outputs("b"), sort_keys=True, separators=(",", ":"))
+    assert stored.output_digest == hashlib.sha256(outputs.encode()).hexdigest()
+    assert (await bench.kinds())[-1] == "run.ended"
+
+
 async def test_everybody_sees_a_star_from_queueing_on_and_the_count_ends_it(bench: Bench) -> None:
     notebook = bench.notebook(a="import time; time.sleep(0.5)", b="2")
     first, second = await bench.submit("a"), await bench.submit("b")

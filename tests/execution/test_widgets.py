@@ -114,6 +114,20 @@ def _caught(page: KernelPage, msg_id: str) -> bool:
     )
 
 
+async def test_a_comms_id_and_target_are_kept_as_far_as_honest_ones_go(
+    bench: Bench, sockets: Sockets
+) -> None:
+    bench.notebook(
+        a="from comm import create_comm\n"
+        "for size in 128, 129:\n"
+        "    create_comm(target_name='t' * 500, comm_id='c' * size)",
+    )
+    await bench.run("a")
+    page = await sockets.connect(bench.candidate)
+    comms = (await page.ask("comm_info_request", {}))["comms"]
+    assert comms == {"c" * 128: {"target_name": "t" * 128}}
+
+
 async def test_clear_output_and_update_display_work_inside_a_widget(
     bench: Bench, sockets: Sockets
 ) -> None:

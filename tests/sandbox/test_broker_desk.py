@@ -16,13 +16,14 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
 from interview_ext.errors import BadRequest, TooManyRequests
-from interview_ext.sandbox import broker_server, broker_tickets
+from interview_ext.sandbox import broker_desk, broker_server, broker_tickets
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_clients import BrokerUsers
 from interview_ext.sandbox.broker_desk import MAX_CALLS, BrokerDesk
 from interview_ext.sandbox.broker_http import BrokerAddress, BrokerHttp
 from interview_ext.sandbox.broker_server import application
 from interview_ext.sandbox.metrics import SandboxMetrics
+from interview_ext.sandbox.sandbox import Sandbox
 from interview_ext.sandbox.sandboxes import Sandboxes
 
 from .conftest import PATIENCE_S
@@ -132,6 +133,86 @@ async def test_a_sandbox_whose_server_does_not_come_back_is_ended(
     await sandbox.let_go()
     async with asyncio.timeout(PATIENCE_S):
         await held.ended.wait()
+
+
+@dataclass
+class SlowEnd:
+    """Two sandboxes without a server; the engine takes its time to remove the first.
+
+    Attributes
+    ----------
+    first, second:
+        In the order in which they are ended.
+    removed:
+        Lets the engine come to an end with the first.
+    """
+
+    first: Sandbox
+    second: Sandbox
+    removed: asyncio.Event
+
+
+@pytest.fixture
+async def slow_end(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> SlowEnd:
+    removed, engine = asyncio.Event(), office.desk.sandboxes.engine
+    remove = engine.remove
+
+    async def slowly(container: str) -> None:
+        if container == first.container:
+            await removed.wait()
+        await remove(container)
+
+    monkeypatch.setattr(engine, "remove", slowly)
+    monkeypatch.setattr(broker_desk, "CHECK_S", 0.05)
+    office.desk._abandoned_s = 3600
+    for room in "ab":
+        await (await client.claim("python", room=room)).let_go()
+    first, second = office.desk._claimed.values()
+    await long_alone(office, first, second)
+    async with asyncio.timeout(PATIENCE_S):
+        await first.ended.wait()
+    return SlowEnd(first, second, removed)
+
+
+async def long_alone(office: Office, *sandboxes: Sandbox) -> None:
+    """Wait until their server is gone; then it has been for long."""
+    alone = office.desk._alone_since
+    async with asyncio.timeout(PATIENCE_S):
+        while not all(sandbox.id in alone for sandbox in sandboxes):  # noqa: ASYNC110 - of another end
+            await asyncio.sleep(0.01)
+    alone.update({sandbox.id: float("-inf") for sandbox in sandboxes})
+
+
+async def test_one_that_is_released_while_another_is_ended_stops_no_later_check(
+    office: Office, client: BrokerClient, slow_end: SlowEnd
+) -> None:
+    await client._http.ask("DELETE", f"/v1/claims/{slow_end.second.id}")
+    slow_end.removed.set()
+    await (await client.claim("python", room="c")).let_go()
+    (third,) = office.desk._claimed.values()
+    await long_alone(office, third)
+    async with asyncio.timeout(PATIENCE_S):
+        await third.ended.wait()
+
+
+async def test_one_whose_server_is_back_while_another_is_ended_is_left_alone(
+    office: Office, client: BrokerClient, slow_end: SlowEnd
+) -> None:
+    path = f"/v1/claims/{slow_end.second.id}/stream"
+    connection = await client._http.open_stream(path)
+    async with asyncio.timeout(PATIENCE_S):
+        while slow_end.second.id not in office.desk._streams:  # noqa: ASYNC110 - of another end
+            await asyncio.sleep(0.01)
+    slow_end.removed.set()
+    await (await client.claim("python", room="c")).let_go()
+    third = list(office.desk._claimed.values())[-1]
+    await long_alone(office, third)
+    async with asyncio.timeout(PATIENCE_S):
+        await third.ended.wait()
+    assert slow_end.second.death is None
+    connection.close()
 
 
 async def test_a_replaced_token_ends_its_streams(

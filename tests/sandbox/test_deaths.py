@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from interview_ext.errors import EngineUnavailable, SandboxGone
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.docker import DockerEngine
+from interview_ext.sandbox.sandbox import Sandbox
+from interview_ext.sandbox.sandboxes import SERVER_LABEL, Sandboxes
 from tests.descriptors import descriptors, left_since
 
 from .conftest import (
+    PATIENCE_S,
     EngineProxy,
     Kernel,
     MakeKernel,
@@ -64,6 +69,85 @@ async def test_a_cell_that_runs_too_long(make_kernel: MakeKernel) -> None:
 async def test_stopping_says_so(kernel: Kernel) -> None:
     await kernel.manager.shutdown_kernel()
     assert (await kernel.death()).reason is Reason.STOPPED
+
+
+@dataclass
+class Making:
+    """A claim whose container the engine has made and not told of yet.
+
+    Attributes
+    ----------
+    told:
+        Lets the engine tell.
+    started:
+        Containers that were started.
+    """
+
+    sandboxes: Sandboxes
+    claim: asyncio.Task[Sandbox]
+    told: asyncio.Event
+    started: list[str]
+
+    async def containers(self) -> list[str]:
+        return await self.sandboxes.engine.list({SERVER_LABEL: self.sandboxes.server_id})
+
+
+@pytest.fixture
+async def making(make_sandboxes: MakeSandboxes, monkeypatch: pytest.MonkeyPatch) -> Making:
+    sandboxes = await make_sandboxes()
+    create, start = sandboxes.engine.create, sandboxes.engine.start
+    made, told = asyncio.Event(), asyncio.Event()
+    started: list[str] = []
+
+    async def create_slowly(*args: Any, **kwargs: Any) -> str:
+        container = await create(*args, **kwargs)
+        made.set()
+        await told.wait()
+        return container
+
+    async def note_start(container: str) -> None:
+        started.append(container)
+        await start(container)
+
+    monkeypatch.setattr(sandboxes.engine, "create", create_slowly)
+    monkeypatch.setattr(sandboxes.engine, "start", note_start)
+    claim = asyncio.create_task(sandboxes.claim("python", room="room"))
+    async with asyncio.timeout(PATIENCE_S):
+        await made.wait()
+    return Making(sandboxes, claim, told, started)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_one_that_ends_while_its_container_is_made_leaves_none(
+    making: Making, *, cancelled: bool
+) -> None:
+    (sandbox,) = making.sandboxes._all
+    sandbox.engine_lost()
+    if cancelled:
+        making.claim.cancel()
+    making.told.set()
+    with pytest.raises(asyncio.CancelledError if cancelled else SandboxGone):
+        await making.claim
+    assert making.started == []
+    assert await making.containers() == []
+
+
+async def test_a_container_that_cannot_be_removed_after_such_an_end_is_told_as_left_over(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: str) -> None:
+        raise EngineUnavailable("No container engine answers.")
+
+    remove = making.sandboxes.engine.remove
+    monkeypatch.setattr(making.sandboxes.engine, "remove", away)
+    (sandbox,) = making.sandboxes._all
+    sandbox.engine_lost()
+    making.told.set()
+    with pytest.raises(SandboxGone):
+        await making.claim
+    monkeypatch.setattr(making.sandboxes.engine, "remove", remove)
+    assert making.sandboxes._unremoved == {sandbox.container}
+    assert await making.containers() == [sandbox.container]
 
 
 @failed_connects_linger

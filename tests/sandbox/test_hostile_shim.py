@@ -46,6 +46,8 @@ class Hostile(shim.Shim):
             raw(shim.HEADER.pack(2, shim.HELLO, 0, 0, 0) + b"{}")
         elif offence == "deep-json":
             add(shim.NOTICE, shim.IOPUB, b"[" * 60_000)
+        elif offence == "huge-count":
+            add(shim.NOTICE, shim.IOPUB, b'{"bytes": 1' + b"0" * 400 + b', "count": 1}')
         elif offence == "cut-reply":
             add(shim.REPLY, 0, b"\\0\\0\\xff\\xff{}")
         elif offence == "wrong-way":
@@ -92,6 +94,7 @@ def hostile_image(sandbox_image: None) -> Iterator[str]:
         "false-ack",
         "second-hello",
         "deep-json",
+        "huge-count",
         "cut-reply",
         "wrong-way",
         "garbage-after-exit",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interview_ext.execution.terminal import LIVE_ROWS, StreamText
+from interview_ext.execution.terminal import KEPT_OF_ROW, LIVE_ROWS, MAX_ROW, StreamText
 
 
 def played(*chunks: str) -> str:
@@ -84,3 +88,102 @@ def test_the_size_is_that_of_the_text(text: str) -> None:
     stream = StreamText()
     stream.feed("line\n" * LIVE_ROWS + text)
     assert stream.size() == len(stream.text()) + 1
+
+
+def long_row(columns: int) -> str:
+    return "".join(f"{number:09}x" for number in range(columns // 10 + 1))[:columns]
+
+
+def test_a_row_without_end_costs_little_and_stands_as_it_was_written() -> None:
+    piece = "あ" * 16_000
+    stream = StreamText()
+    tracemalloc.start()
+    try:
+        for _ in range(500):
+            stream.feed(piece)
+        held = tracemalloc.get_traced_memory()[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert held < 3 * 500 * len(piece)
+    assert peak < 5 * 500 * len(piece)
+    assert stream.text() == piece * 500
+    assert stream.size() == 500 * len(piece) + 1
+    assert len(stream.live()) < MAX_ROW
+
+
+@pytest.mark.parametrize("size", [1, 7, 999, 4096, 10_000_000])
+def test_where_a_long_row_settles_does_not_depend_on_how_it_comes(size: int) -> None:
+    whole = "above\n" + long_row(3 * MAX_ROW + 17) + "\n" + "\x1b[32m" + long_row(MAX_ROW)
+    stream = StreamText()
+    for start in range(0, len(whole), size):
+        stream.feed(whole[start : start + size])
+    assert stream.text() == whole[: -MAX_ROW - 5] + coloured(long_row(MAX_ROW))
+    assert stream.live() == long_row(MAX_ROW)[-KEPT_OF_ROW:]
+    assert stream.size() == len(stream.text()) + 1
+
+
+def coloured(text: str) -> str:
+    """Only the first columns of a row keep their colour."""
+    return f"\x1b[32m{text[:1000]}\x1b[0m{text[1000:]}"
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ("\b\bXY", lambda rest: rest[:-2] + "XY"),
+        ("\rXY", lambda rest: "XY" + rest[2:]),
+        ("\r\x1b[K", lambda _: ""),
+        ("\x1b[2K", lambda _: ""),
+        ("\x1b[1K", lambda _: ""),
+        ("\x1b[500D\x1b[K", lambda rest: rest[:-500]),
+        ("\x1b[A\x1b[A\rXY", lambda rest: "XY" + rest[2:]),
+        ("\x1b[2Jnew", lambda _: "new"),
+        ("\nbelow\x1b[A\rXY", lambda rest: "XY" + rest[2:] + "\nbelow"),
+        ("\r" + long_row(MAX_ROW), lambda _: long_row(MAX_ROW)),
+        ("\x1b[31mred", lambda rest: rest + "red"),
+        ("\r\x1b[31mred", lambda rest: "\x1b[31mred\x1b[0m" + rest[3:]),
+    ],
+)
+def test_only_the_last_columns_of_a_long_row_change(
+    change: str, kept: Callable[[str], str]
+) -> None:
+    row = long_row(MAX_ROW + 300)
+    stream = StreamText()
+    stream.feed("first\nsecond\n" + row)
+    before = list(stream.settled)
+    assert before == ["first\n", "second\n", row[: MAX_ROW - KEPT_OF_ROW]]
+    stream.feed(change)
+    assert stream.settled[:3] == before
+    assert stream.text() == "".join(before) + kept(row[MAX_ROW - KEPT_OF_ROW :])
+    plain = re.sub("\x1b\\[[0-9;]*m", "", stream.live())
+    assert stream.size() == sum(map(len, stream.settled)) + len(plain) + 1
+
+
+def test_rows_below_a_row_that_gets_long_stay_below_it() -> None:
+    stream = StreamText()
+    stream.feed("one\ntwo\nthree\x1b[A\r" + long_row(MAX_ROW) + "\x1b[B\rTHREE")
+    assert stream.text() == "one\n" + long_row(MAX_ROW) + "\nTHREE"
+    assert stream.size() == len(stream.text()) + 1
+
+
+PIECES = st.one_of(
+    st.text(alphabet="ab\r\n\b\x1b[;0123456789KJADC█", max_size=20),
+    st.integers(1, 12_000).map(long_row),
+)
+
+
+@given(st.lists(PIECES, max_size=8), st.data())
+def test_long_rows_are_played_the_same_however_they_are_cut(
+    pieces: list[str], data: st.DataObject
+) -> None:
+    text = "".join(pieces)
+    cut = data.draw(st.integers(0, len(text)))
+    whole, parts = StreamText(), StreamText()
+    whole.feed(text)
+    parts.feed(text[:cut])
+    settled = list(parts.settled)
+    parts.feed(text[cut:])
+    assert parts.settled[: len(settled)] == settled
+    assert whole.text() == parts.text()
+    assert whole.size() == parts.size() == len(whole.text()) + 1
