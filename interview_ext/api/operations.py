@@ -452,6 +452,14 @@ OPERATIONS: tuple[Operation, ...] = (
         status=204,
     ),
     Operation(
+        id="countOrigins",
+        method="GET",
+        path=f"{_ROOM}/origins",
+        summary="How one's own text came about, as the page said, counted",
+        action=_A.TIMELINE_READ,
+        response=s.OriginCounts,
+    ),
+    Operation(
         id="documentAt",
         method="GET",
         path=f"{_ROOM}/documents/{{document}}/at",

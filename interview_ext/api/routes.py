@@ -70,6 +70,7 @@ HANDLERS: Mapping[str, type[Asked]] = MappingProxyType(
         f"{_ROOM}/timeline": timeline.TimelineHandler,
         f"{_ROOM}/documents/{{document}}/copy": documents.CopyHandler,
         f"{_ROOM}/documents/{{document}}/origins": origins.OriginsHandler,
+        f"{_ROOM}/origins": origins.OriginCountsHandler,
         f"{_ROOM}/documents/{{document}}/at": replay.AtHandler,
         f"{_ROOM}/documents/{{document}}/changes": replay.ChangesHandler,
         f"{_ROOM}/documents/{{document}}/replay": replay.ReplayHandler,

@@ -378,6 +378,7 @@ class Look(Model):
     name: str
     hosts: tuple[str, ...]
     policy: Policy
+    server_time: AwareDatetime
     url: str | None
     """Not null: this browser has a seat already, go straight there."""
 
@@ -493,6 +494,16 @@ class OriginReport(Model):
     """What a page says about its own edits; about others' it has no effect."""
 
     origins: Annotated[tuple[ReportedOrigin, ...], Field(min_length=1, max_length=200)]
+
+
+class OriginCounts(Model):
+    """What one's own page has said about one's own edits, counted."""
+
+    pieces: dict[str, int]
+    """By kind, the pieces of what was inserted; what is typed on is one piece in two seconds.
+
+    Deletions are kept in the same way, and not counted.
+    """
 
 
 # -- running cells

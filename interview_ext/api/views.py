@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -109,6 +110,20 @@ async def copied(services: Services, actor: Actor, document_id: str) -> Document
         if document.id == document_id:
             return document
     raise NotFound("There is no such document in this interview.")
+
+
+async def own_origins(services: Services, actor: Actor) -> dict[str, int]:
+    """Return by kind how many pieces of the actor's own text came about like that.
+
+    Raises as `Rooms.check` does.
+    """
+    room = await services.rooms.check(actor, Action.TIMELINE_READ)
+    pieces: Counter[str] = Counter()
+    for document in await services.store.list_documents(room.id):
+        for one in await services.store.list_origins(document.id):
+            if one.participant_id == actor.id and not one.deleted:
+                pieces[one.origin] += 1
+    return dict(pieces)
 
 
 async def participants(services: Services, actor: Actor) -> tuple[schemas.Participant, ...]:

@@ -29,6 +29,7 @@ from interview_ext.errors import (
     SeatRequired,
     TooManyRequests,
 )
+from interview_ext.rooms.ids import now
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -120,6 +121,7 @@ class LookHandler(SecretHandler):
                     signals=policy.signals,
                     branch=policy.branch,
                 ),
+                server_time=now(),
                 url=door if look.seated else None,
             )
         )

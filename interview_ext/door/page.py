@@ -35,6 +35,7 @@ DISABLED_PLUGINS = (
     "@jupyterlab/apputils-extension:sanitizer",
     "@jupyterlab/apputils-extension:sessionDialogs",
     "@jupyterlab/rendermime-extension:plugin",
+    "@jupyterlab/application-extension:dirty",
     # output that runs script in the page
     "@jupyterlab/javascript-extension:factory",
     "@jupyterlab/htmlviewer-extension:plugin",

@@ -144,7 +144,7 @@ _STATE_HINTS = {
     S.LOBBY: "It has not begun; the host starts it.",
     S.LIVE: "",
     S.PAUSED: "Wait until the host resumes it; nothing you wrote is lost.",
-    S.ENDED: "It is over; everything you wrote has been kept.",
+    S.ENDED: "It is over; everything that was saved has been kept.",
     S.ARCHIVED: "It is over and has been put away.",
 }
 

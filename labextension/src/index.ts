@@ -9,6 +9,7 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { branchPlugin } from './collab/branchPlugin';
+import { leavingPlugin } from './collab/leavingPlugin';
 import { notebookPlugin } from './collab/notebookPlugin';
 import { originPlugin } from './collab/originPlugin';
 import { savedPlugin } from './collab/savedPlugin';
@@ -47,6 +48,7 @@ export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
   renderersPlugin,
   savedPlugin,
   branchPlugin,
+  leavingPlugin,
   originPlugin,
   typingPlugin,
   notebookPlugin,

@@ -59,6 +59,7 @@ describe('BranchModel', () => {
   });
 
   afterEach(() => {
+    jest.useRealTimers();
     room.dispose();
   });
 
@@ -76,6 +77,24 @@ describe('BranchModel', () => {
   ])('offers none if %s', (_, shut) => {
     server.room = shut;
     expect(open(null).mayBegin).toBe(false);
+  });
+
+  it.each([
+    ['begins', null],
+    ['merges', 'branch_a']
+  ] as const)('never %s while what was typed cannot be saved', async (deed, shown) => {
+    jest.useFakeTimers();
+    server.room = shown === null ? allowing() : onBranch(allowing());
+    status = { state: 'unsaved', since: NOW };
+    const branch = open(shown);
+    const doing = deed === 'begins' ? branch.begin() : branch.merge();
+    const refused = expect(doing).rejects.toThrow('Not everything you wrote');
+    await jest.advanceTimersByTimeAsync(60_000);
+    await refused;
+    expect(server.ownBranches).toEqual([]);
+    expect(server.ended).toEqual([]);
+    expect(reloads).toBe(0);
+    expect(branch.leaving).toBe(false);
   });
 
   it('merges only when all that was typed is saved', async () => {
@@ -109,13 +128,36 @@ describe('BranchModel', () => {
   it.each([
     ['began one', null, true],
     ['ended it', 'branch_a', false]
-  ])('follows another tab that %s, once', (_, shown, there) => {
-    server.room = there ? allowing() : onBranch(allowing());
-    open(shown);
+  ])(
+    'follows another tab that %s, once, and loses nothing',
+    async (_, shown, there) => {
+      jest.useFakeTimers();
+      server.room = there ? allowing() : onBranch(allowing());
+      const branch = open(shown);
+      expect(reloads).toBe(0);
+      status = { state: 'saving', since: NOW };
+      const next = there ? onBranch(server.room) : allowing();
+      server.wire.send({ type: 'room', room: next });
+      server.wire.send({ type: 'room', room: next });
+      await jest.advanceTimersByTimeAsync(5_000);
+      expect(reloads).toBe(0);
+      status = { state: 'saved', since: null };
+      await jest.advanceTimersByTimeAsync(5_000);
+      expect(reloads).toBe(1);
+      expect(branch.leaving).toBe(true);
+    }
+  );
+
+  it('stays on the room’s notebook until all is saved, however long that takes', async () => {
+    jest.useFakeTimers();
+    open(null);
+    status = { state: 'unsaved', since: NOW };
+    server.wire.send({ type: 'room', room: onBranch(allowing()) });
+    await jest.advanceTimersByTimeAsync(60_000);
     expect(reloads).toBe(0);
-    const next = there ? onBranch(server.room) : allowing();
-    server.wire.send({ type: 'room', room: next });
-    server.wire.send({ type: 'room', room: next });
+    status = { state: 'saved', since: null };
+    server.wire.send({ type: 'room', room: onBranch(allowing()) });
+    await jest.advanceTimersByTimeAsync(0);
     expect(reloads).toBe(1);
   });
 

@@ -5,6 +5,7 @@ import { Signal } from '@lumino/signaling';
 import type {
   Branch,
   BranchChanges,
+  InputRequest,
   NewRun,
   Person,
   Room,
@@ -175,6 +176,7 @@ export class RoomServer implements RoomApi {
   events: TimelineEvent[] = [];
   room = makeRoom();
   people: Person[] = [];
+  input: InputRequest | null = null;
 
   hello(runs: Run[] = []): void {
     this.wire.connect();
@@ -184,7 +186,7 @@ export class RoomServer implements RoomApi {
       participants: this.people,
       runs,
       sandbox: null,
-      input: null,
+      input: this.input,
       server_time: new Date(NOW).toISOString()
     });
   }

@@ -102,8 +102,59 @@ describe('RoomModel', () => {
     server.wire.send({ type: 'input_request', ...ask });
     await room.answerInput('run_1', '42');
     expect(server.answers).toEqual([['run_1', '42']]);
+    server.wire.send({ type: 'input_done', run_id: 'run_1' });
     expect(room.input).toBeNull();
   });
+
+  it('keeps the next question of a run when the answer to the one before is late', async () => {
+    server.hello();
+    const ask = { type: 'input_request', run_id: 'run_1', password: false } as const;
+    server.wire.send({ ...ask, prompt: 'Name?' });
+    server.answerInput = (): Promise<void> => {
+      server.wire.send({ type: 'input_done', run_id: 'run_1' });
+      server.wire.send({ ...ask, prompt: 'Age?' });
+      return Promise.resolve();
+    };
+    await room.answerInput('run_1', 'Ada');
+    expect(room.input?.prompt).toBe('Age?');
+  });
+
+  it('takes a question that is still asked after an interruption for the same one', () => {
+    server.hello();
+    server.input = { run_id: 'run_1', prompt: 'Name?', password: false };
+    server.hello();
+    const asked = room.input;
+    expect(asked).toEqual(server.input);
+    server.input = { ...server.input };
+    server.hello();
+    expect(room.input).toBe(asked);
+    server.input = null;
+    server.hello();
+    expect(room.input).toBeNull();
+  });
+
+  it.each(['more time', 'an interruption'])(
+    'knows a run that ended before the answer to %s',
+    async cause => {
+      server.hello();
+      const run = await room.submit(NEW_RUN);
+      const ended = room.ended(run);
+      const late = Promise.resolve({ ...run, state: 'running' as const });
+      server.extendRun = server.run = (): Promise<Run> => late;
+      const asked =
+        cause === 'more time' ? room.extendRun(run.id, 60) : Promise.resolve();
+      if (cause === 'an interruption') {
+        server.wire.connect(false);
+        server.hello();
+      }
+      server.wire.send({ type: 'run', run: { ...run, state: 'done' } });
+      await asked;
+      await settled();
+      expect((await ended).state).toBe('done');
+      expect(room.run('cell_1')?.state).toBe('done');
+      expect(room.busy).toBe(false);
+    }
+  );
 
   it('has the timeline in order, without doubles, across reconnections', async () => {
     server.events = [makeEvent(1), makeEvent(2)];

@@ -1,7 +1,7 @@
 import { CommandRegistry } from '@lumino/commands';
 
 import chosen, { hostPlugins, roomPlugins } from '../src';
-import { guardCommands, isHidden } from '../src/rooms/commands';
+import { guardCommands, guardEditing, isHidden } from '../src/rooms/commands';
 
 describe('the plugins', () => {
   it.each([
@@ -73,5 +73,68 @@ describe('guardCommands', () => {
     'tooltip:launch-notebook'
   ])('leaves %s', id => {
     expect(isHidden(id)).toBe(false);
+  });
+});
+
+describe('guardEditing', () => {
+  const RUN = ['run-cell', 'run-cell-and-select-next', 'run-cell-and-insert-below'];
+  const READ = [...RUN, 'copy-cell', 'hide-cell-outputs', 'move-cursor-down'];
+  const CHANGE = [
+    'cut-cell',
+    'delete-cell',
+    'insert-cell-above',
+    'insert-cell-below',
+    'insert-heading-below',
+    'paste-cell-below',
+    'paste-text',
+    'cut-selected-text',
+    'replace-selection',
+    'move-cell-up',
+    'move-cell-down',
+    'merge-cells',
+    'merge-cell-above',
+    'split-cell-at-cursor',
+    'change-cell-to-markdown',
+    'change-cell-to-heading-1',
+    'clear-cell-output',
+    'clear-all-cell-outputs',
+    'undo',
+    'undo-cell-action',
+    'redo-cell-action'
+  ];
+  let commands: CommandRegistry;
+  let done: string[];
+  let locked: boolean;
+
+  beforeEach(() => {
+    commands = new CommandRegistry();
+    done = [];
+    locked = true;
+    for (const name of [...READ, ...CHANGE]) {
+      commands.addCommand(`notebook:${name}`, { execute: () => done.push(name) });
+    }
+    guardEditing(commands, () => locked);
+  });
+
+  it.each(CHANGE)('has nobody do %s who may only read', async name => {
+    expect(commands.isEnabled(`notebook:${name}`)).toBe(false);
+    await commands.execute(`notebook:${name}`);
+    expect(done).toEqual([]);
+    locked = false;
+    expect(commands.isEnabled(`notebook:${name}`)).toBe(true);
+    await commands.execute(`notebook:${name}`);
+    expect(done).toEqual([name]);
+  });
+
+  it.each(READ)('leaves %s', name => {
+    expect(commands.isEnabled(`notebook:${name}`)).toBe(true);
+  });
+
+  it.each(RUN)('inserts nothing by %s', async name => {
+    await commands.execute(`notebook:${name}`);
+    expect(done).toEqual(['run-cell']);
+    locked = false;
+    await commands.execute(`notebook:${name}`);
+    expect(done).toEqual(['run-cell', name]);
   });
 });

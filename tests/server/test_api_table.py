@@ -155,6 +155,12 @@ ROWS: dict[tuple[str, str], Row] = {
         candidate=frozenset({S.LIVE, S.PAUSED, S.ENDED}),
         waiting=NEVER,
     ),
+    ("GET", "/rooms/{room}/origins"): Row(
+        host=ALWAYS,
+        observer=frozenset({S.LIVE, S.PAUSED, S.ENDED}),
+        candidate=frozenset({S.LIVE, S.PAUSED, S.ENDED}),
+        waiting=NEVER,
+    ),
     ("GET", "/rooms/{room}/documents/{document}/copy"): Row(
         host=ALWAYS, observer=NEVER, candidate=frozenset({S.ENDED}), waiting=NEVER
     ),

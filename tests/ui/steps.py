@@ -50,7 +50,7 @@ def admit_and_start(dashboard: Page, title: str, name: str) -> Page:
     """Let the waiting candidate in, which begins the interview; return the host's own page."""
     card = dashboard.get_by_role("article", name=title)
     with dashboard.expect_popup() as popup:
-        card.get_by_role("button", name=f"Admit {name} and start").click()
+        card.get_by_role("button", name=f"Admit and start: {name}").click()
     return popup.value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, expect
 
 from .conftest import Demo
 from .steps import (
@@ -58,6 +58,13 @@ def think_alone(page: Page) -> None:
 
 def test_a_candidate_thinks_alone_and_merges(demo: Demo, new_page: Callable[..., Page]) -> None:
     candidate, host = begin_with_branches(demo, new_page, "Branches")
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    candidate.on("dialog", answer)
     expect(code_cell(host, 0)).to_be_visible()
     expect(code_cell(candidate, 0)).to_be_visible()
     people = host.get_by_role("region", name="People")
@@ -93,6 +100,8 @@ def test_a_candidate_thinks_alone_and_merges(demo: Demo, new_page: Callable[...,
     code_cell(candidate, 0).click()
     candidate.keyboard.press("Shift+Enter")
     expect(prompt(candidate, 0)).to_have_text("[1]:")
+    # The page has gone there and back without a question of the browser's.
+    assert asked == []
 
 
 def test_a_discarded_thought_is_named_and_gone(demo: Demo, new_page: Callable[..., Page]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interview_ext.api import schemas
+from interview_ext.api import schemas, views
 from interview_ext.api.base import ApiHandler
 from interview_ext.rooms.model import EditOrigin
 
@@ -16,3 +16,11 @@ class OriginsHandler(ApiHandler):
         origins = [EditOrigin(participant_id=me, **dict(one)) for one in report.origins]
         await self.services.origins.report(self.actor, document, origins)
         self.answer()
+
+
+class OriginCountsHandler(ApiHandler):
+    """``/rooms/{room}/origins``"""
+
+    async def get(self, room: str) -> None:  # noqa: ARG002
+        pieces = await views.own_origins(self.services, self.actor)
+        self.answer(schemas.OriginCounts(pieces=pieces))

@@ -5,6 +5,13 @@ export const page = JSON.parse(document.getElementById('page').textContent);
 
 export const byId = id => document.getElementById(id);
 
+/** Milliseconds until a request counts as lost: by itself the browser would wait for minutes. */
+const REQUEST_MS = 15_000;
+/** Connections that browsers keep for requests to one server, over HTTP/1.1. */
+const POOLED = 6;
+/** Milliseconds in which one that is kept has to answer. */
+const PROBE_MS = 2_000;
+
 /** An error with what happened and what to do about it. */
 export class Refused extends Error {
   constructor(status, { code = '', message = 'The server did not answer.', hint = '' } = {}) {
@@ -24,7 +31,12 @@ export async function ask(path, { method = 'GET', body } = {}) {
   }
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    answer = await fetch(path, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(REQUEST_MS)
+    });
   } catch {
     throw new Refused(0, {
       message: 'The server cannot be reached.',
@@ -36,6 +48,21 @@ export async function ask(path, { method = 'GET', body } = {}) {
     throw new Refused(answer.status, data.error);
   }
   return data;
+}
+
+/**
+ * Have the browser throw away connections that it keeps and that are dead.
+ *
+ * It would send the next requests over them, and the next page's. As many requests at once as it
+ * keeps connections use each; one that is aborted takes its connection with it.
+ */
+export function dropDeadConnections() {
+  const url = document.querySelector('link[rel=icon]').href;
+  const probe = () =>
+    fetch(url, { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(PROBE_MS) }).catch(
+      () => undefined // That was one.
+    );
+  return Promise.all(Array.from({ length: POOLED }, probe));
 }
 
 /** The first cookie of that name: the one with the longest path, which is this door's. */
@@ -83,7 +110,7 @@ export function duration(seconds) {
 }
 
 /** How long until a moment, the way a person says it; seconds only in the last ten minutes. */
-export function until(date, now = Date.now()) {
+export function until(date, now) {
   const seconds = Math.max(0, Math.ceil((date - now) / 1000));
   if (seconds < 600) {
     return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')} min`;
@@ -113,9 +140,14 @@ export function showTerms(list, policy) {
     policy.recording
       ? [true, 'Sound and picture are recorded.', 'You see when it is on.']
       : [false, 'Sound and picture are not recorded.', ''],
+    [
+      true,
+      'How edits came about is kept,',
+      'as your page reports it: typed, pasted, completed, dropped or undone.'
+    ],
     policy.signals
-      ? [true, 'Signals are recorded,', 'such as leaving the page or pasting. You see each of them.']
-      : [false, 'No signals are recorded,', 'such as leaving the page or pasting.'],
+      ? [true, 'Other signals are recorded,', 'such as leaving the page. You see each of them.']
+      : [false, 'No other signals are recorded,', 'such as leaving the page.'],
     policy.assistant
       ? [true, 'An assistant may be used.', 'Both sides see what you ask it.']
       : [false, 'There is no built-in assistant.', '']

@@ -4,6 +4,14 @@ import { ask, byId, page, showProblem } from './common.js';
 
 const TRUST = { observed: 'seen by the server', reported: 'reported', inferred: 'inferred' };
 const PAGE_SIZE = 500;
+const ORIGINS = {
+  typed: 'typed',
+  paste: 'pasted',
+  completion: 'completed',
+  drop: 'dropped',
+  undo: 'brought back by undo',
+  assistant: 'from the assistant'
+};
 
 const SENTENCES = {
   'room.created': () => 'The interview was created',
@@ -70,11 +78,22 @@ function showEvents(events, names) {
   byId('count').textContent = `${events.length} ${events.length === 1 ? 'entry' : 'entries'}`;
 }
 
-function offerDownload(events) {
+/** How one's own edits came about, by kind; the server has kept it as the page said it. */
+function showOrigins(pieces, policy) {
+  const parts = Object.entries(pieces).map(([origin, count]) => `${count} ${ORIGINS[origin] ?? origin}`);
+  byId('pieces').textContent = parts.length
+    ? `Kept about pieces of your text: ${parts.join(', ')}.`
+    : '';
+  byId('signals').textContent = policy.signals
+    ? ''
+    : 'No other signals, such as leaving the page, were recorded.';
+}
+
+function offerDownload(events, pieces) {
   const button = byId('save');
   button.hidden = false;
   button.addEventListener('click', () => {
-    const blob = new Blob([JSON.stringify({ events }, null, 2)], { type: 'application/json' });
+    const blob = new Blob([JSON.stringify({ events, pieces_by_origin: pieces }, null, 2)], { type: 'application/json' });
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);
     link.download = 'what-was-recorded.json';
@@ -83,31 +102,41 @@ function offerDownload(events) {
   });
 }
 
+function download(address, name, text, look) {
+  const item = document.createElement('li');
+  const link = document.createElement('a');
+  link.className = look;
+  link.href = `${page.apiPath}/documents/${address}`;
+  link.download = name;
+  link.textContent = text;
+  item.append(link);
+  return item;
+}
+
 function showCopies() {
   byId('no-copies').hidden = page.copies.length > 0;
   byId('copies').replaceChildren(
-    ...page.copies.map(({ id, path }) => {
-      const item = document.createElement('li');
-      const link = document.createElement('a');
-      link.className = 'button';
-      link.href = `${page.apiPath}/documents/${id}/copy`;
-      link.download = path;
-      link.textContent = `Download ${path}`;
-      item.append(link);
-      return item;
-    })
+    ...page.copies.map(({ id, path }) => download(`${id}/copy`, path, `Download ${path}`, 'button'))
+  );
+  byId('edits').replaceChildren(
+    ...page.copies.map(({ id, path }) =>
+      download(`${id}/replay`, `${path}.edits.ndjson`, `Download every edit of ${path}`, '')
+    )
   );
 }
 
 showCopies();
 try {
-  const [events, { participants }] = await Promise.all([
+  const [events, { participants }, { pieces }, { policy }] = await Promise.all([
     readEvents(),
-    ask(`${page.apiPath}/participants`)
+    ask(`${page.apiPath}/participants`),
+    ask(`${page.apiPath}/origins`),
+    ask(page.apiPath)
   ]);
   const names = new Map(participants.map(p => [p.id, p.you ? `${p.name} (you)` : p.name]));
   showEvents(events, names);
-  offerDownload(events);
+  showOrigins(pieces, policy);
+  offerDownload(events, pieces);
 } catch (error) {
   showProblem(error);
 }

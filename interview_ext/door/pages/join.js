@@ -30,8 +30,11 @@ function show(look) {
   byId('role').textContent = ROLES[look.role];
   byId('name').value = look.name;
   showTerms(byId('terms'), look.policy);
+  // By the server's clock, as in the lobby: this one may be hours off.
+  const skew = new Date(look.server_time) - Date.now();
   const tick = () => {
-    byId('countdown').textContent = start > Date.now() ? `in ${until(start)}` : '';
+    const now = Date.now() + skew;
+    byId('countdown').textContent = start > now ? `in ${until(start, now)}` : '';
   };
   tick();
   setInterval(tick, 1000);

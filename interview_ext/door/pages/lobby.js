@@ -1,10 +1,21 @@
 // The lobby: says how things stand, and goes into the room by itself.
 
-import { ROLES, Refused, ask, byId, page, showProblem, showTerms, until, when } from './common.js';
+import {
+  ROLES,
+  Refused,
+  ask,
+  byId,
+  dropDeadConnections,
+  page,
+  showProblem,
+  showTerms,
+  until,
+  when
+} from './common.js';
 import { prefetch } from './prefetch.js';
+import { Stream } from './stream.js';
 
 const OVER = ['ended', 'archived'];
-const MAX_PAUSE_MS = 15_000;
 const CLOSINGS = {
   'declined by the host': 'The host cannot let you in now.',
   'moved to another device': 'You have moved to another device.',
@@ -15,6 +26,8 @@ const CLOSINGS = {
 let room = null;
 let people = [];
 let stopped = false;
+let stream = null;
+let fresh = Promise.resolve(); // when no dead connection is left over from a lost network
 const shown = new Set(); // numbers of the lines of chat on the page
 let skew = 0; // ms by which the server's clock is ahead of this one
 
@@ -29,6 +42,7 @@ function say(headline, detail = '', mood = '') {
 
 function stop(headline, detail) {
   stopped = true;
+  stream?.stop();
   byId('chat').hidden = true;
   connection('', '');
   say(headline, detail, 'still');
@@ -106,7 +120,10 @@ function showLine(event) {
   const item = document.createElement('p');
   const name = document.createElement('b');
   name.textContent = event.actor === page.participantId ? 'You' : String(event.payload?.name ?? '');
-  item.append(name, `: ${event.payload?.text ?? ''}`);
+  const text = document.createElement('span');
+  text.dir = 'auto'; // Hebrew and Arabic from right to left
+  text.textContent = event.payload?.text ?? '';
+  item.append(name, ': ', text);
   byId('lines').append(item);
   item.scrollIntoView({ block: 'nearest' });
 }
@@ -122,20 +139,23 @@ function tick() {
   byId('countdown').textContent = early ? until(start, now) : 'any moment now';
 }
 
-function go() {
+async function go() {
   if (stopped) {
     return;
   }
   stopped = true;
+  stream?.stop();
   say('You have been let in. Opening the notebook…', '', 'in');
   document.title = 'You have been let in';
+  await fresh;
   location.replace(page.doorPath);
 }
 
-/** Ask how things stand; the socket's messages only say that something has changed. */
+/** Ask how things stand. */
 async function check() {
+  let found;
   try {
-    room = await ask(page.apiPath);
+    found = await ask(page.apiPath);
   } catch (error) {
     if (error instanceof Refused && [401, 403, 404].includes(error.status)) {
       const reason = Object.keys(CLOSINGS).find(known => error.message.includes(known));
@@ -143,8 +163,13 @@ async function check() {
     }
     return;
   }
+  take(found);
+}
+
+function take(found) {
+  room = found;
   if (room.me.admitted && (room.me.actions.includes('document:read') || OVER.includes(room.state))) {
-    go();
+    void go();
     return;
   }
   showRoom();
@@ -156,9 +181,11 @@ const handlers = {
     skew = new Date(message.server_time) - Date.now();
     people = message.participants;
     showPeople();
-    return check();
+    take(message.room);
   },
-  room: check,
+  room(message) {
+    take(message.room);
+  },
   participants(message) {
     people = message.participants;
     showPeople();
@@ -174,37 +201,24 @@ const handlers = {
   }
 };
 
-function connect(pause = 1000) {
+function connect() {
   if (stopped) {
     return;
   }
-  const address = new URL(`${page.apiPath}/events`, location.href);
-  address.protocol = address.protocol.replace('http', 'ws');
-  const socket = new WebSocket(address);
-  let opened = false;
-  const pings = setInterval(() => {
-    if (socket.readyState === WebSocket.OPEN) {
-      socket.send(JSON.stringify({ type: 'ping' }));
-    }
-  }, 25_000);
-  socket.onopen = () => {
-    opened = true;
-    connection('on', 'Connected');
-  };
-  socket.onmessage = ({ data }) => {
-    const message = JSON.parse(data);
-    void handlers[message.type]?.(message);
-  };
-  socket.onclose = async () => {
-    clearInterval(pings);
-    if (stopped) {
-      return;
-    }
-    connection('off', 'Reconnecting… your place is kept');
-    await check();
-    const wait = opened ? 1000 : pause;
-    setTimeout(() => connect(Math.min(MAX_PAUSE_MS, wait * 2)), wait * (0.75 + Math.random() / 2));
-  };
+  stream = new Stream(`${page.apiPath}/events`, {
+    heard: message => void handlers[message.type]?.(message),
+    opened: wasSilent => {
+      connection('on', 'Connected');
+      if (wasSilent) {
+        fresh = dropDeadConnections();
+      }
+    },
+    lost: () => {
+      connection('off', 'Reconnecting… your place is kept');
+      void check();
+    },
+    hinted: () => void check()
+  });
 }
 
 async function send(event) {

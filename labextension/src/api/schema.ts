@@ -436,6 +436,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rooms/{room}/origins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one's own text came about, as the page said, counted */
+        get: operations["countOrigins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rooms/{room}/participants": {
         parameters: {
             query?: never;
@@ -1036,6 +1053,8 @@ export interface components {
             policy: components["schemas"]["Policy"];
             role: components["schemas"]["Role"];
             /** Format: date-time */
+            server_time: string;
+            /** Format: date-time */
             starts_at: string;
             title: string;
             /** @description Not null: this browser has a seat already, go straight there. */
@@ -1186,6 +1205,20 @@ export interface components {
              * @enum {string}
              */
             kind: "order";
+        };
+        /**
+         * OriginCounts
+         * @description What one's own page has said about one's own edits, counted.
+         */
+        OriginCounts: {
+            /**
+             * @description By kind, the pieces of what was inserted; what is typed on is one piece in two seconds.
+             *
+             *     Deletions are kept in the same way, and not counted.
+             */
+            pieces: {
+                [key: string]: number;
+            };
         };
         /**
          * OriginReport
@@ -2510,6 +2543,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            503: components["responses"]["Error"];
+            "4XX": components["responses"]["Error"];
+        };
+    };
+    countOrigins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OriginCounts"];
+                };
             };
             503: components["responses"]["Error"];
             "4XX": components["responses"]["Error"];

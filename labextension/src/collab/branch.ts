@@ -9,7 +9,7 @@ import type { Branch, BranchChanges } from '../api/types';
 import type { RoomModel } from '../rooms/model';
 import type { SavedModel } from './model';
 
-/** Milliseconds that a merge waits for what was typed last to be saved. */
+/** Milliseconds in which what was typed last is saved before the page goes to another document. */
 const SAVING_MS = 10_000;
 const LOOK_MS = 100;
 
@@ -83,6 +83,11 @@ export class BranchModel implements IDisposable {
     return this._room.room?.ends_at != null;
   }
 
+  /** Whether the page is about to be loaded anew, with nothing to lose. */
+  get leaving(): boolean {
+    return this._leaving;
+  }
+
   get isDisposed(): boolean {
     return this._isDisposed;
   }
@@ -99,6 +104,7 @@ export class BranchModel implements IDisposable {
         document => document.kind === 'notebook'
       );
       if (notebook !== undefined) {
+        await this._untilSaved();
         await this._room.beginBranch(notebook.id);
       }
     });
@@ -136,7 +142,7 @@ export class BranchModel implements IDisposable {
       this._busy = false;
       throw reason;
     }
-    this._reload();
+    this._leave();
   }
 
   private async _untilSaved(): Promise<void> {
@@ -147,7 +153,7 @@ export class BranchModel implements IDisposable {
           0,
           'not_saved',
           'Not everything you wrote has reached the server.',
-          'Wait until the page says that it is saved, then merge again.'
+          'Wait until the page says that it is saved, then try again.'
         );
       }
       await new Promise(resolve => window.setTimeout(resolve, LOOK_MS));
@@ -166,19 +172,44 @@ export class BranchModel implements IDisposable {
 
   /** Another tab of the same person may have begun or ended the branch. */
   private _follow(): void {
-    const { room } = this._room;
-    if (room !== null && !this._busy && !this.over && this._room.may('document:read')) {
-      const own = room.documents.find(document => document.branch_of !== null);
-      if ((own?.id ?? null) !== this.shown) {
-        this._busy = true;
-        this._reload();
-      }
+    if (!this._busy && this._outdated) {
+      void this._goOn();
     }
     this._changed.emit();
+  }
+
+  /** Whether the page shows another document than is right now. */
+  private get _outdated(): boolean {
+    const { room } = this._room;
+    if (room === null || this.over || !this._room.may('document:read')) {
+      return false;
+    }
+    const own = room.documents.find(document => document.branch_of !== null);
+    return (own?.id ?? null) !== this.shown;
+  }
+
+  /** Go to the right document. What was typed on a branch that is gone cannot be saved any more. */
+  private async _goOn(): Promise<void> {
+    this._busy = true;
+    const saved = await this._untilSaved().then(
+      () => true,
+      () => false
+    );
+    if (this._outdated && (saved || this.shown !== null)) {
+      this._leave();
+    } else {
+      this._busy = false; // The room's next change looks again.
+    }
+  }
+
+  private _leave(): void {
+    this._leaving = true;
+    this._reload();
   }
 
   private readonly _changed = new Signal<this, void>(this);
   private _locked: Branch | null = null;
   private _busy = false;
+  private _leaving = false;
   private _isDisposed = false;
 }

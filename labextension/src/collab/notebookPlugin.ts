@@ -6,6 +6,7 @@ import { ICollaborativeContentProvider } from '@jupyter/collaborative-drive';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { MessageLoop } from '@lumino/messaging';
 
+import { guardEditing } from '../rooms/commands';
 import type { RoomModel } from '../rooms/model';
 import { IRoom } from '../tokens';
 
@@ -15,6 +16,10 @@ const LOOK_MS = 50;
 const CALM = 20;
 /** Looks at most: half a minute. */
 const TRIES = 600;
+/** What changes a notebook without a command: the choice of a cell's type, the end of the page. */
+const CHANGING = '.jp-Notebook-toolbarCellTypeDropdown select, .jp-Notebook-footer';
+/** What a cell has to go through that is dragged into a notebook. */
+const DRAGGING = ['lm-dragenter', 'lm-dragover', 'lm-drop'];
 /** What gives the focus back to the notebook once something in it was chosen. */
 const MENUS = '.lm-MenuBar, .lm-Menu, .lm-CommandPalette, .jp-Dialog';
 
@@ -26,7 +31,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
   requires: [IRoom, INotebookTracker],
   optional: [ICollaborativeContentProvider],
   activate: (
-    _: JupyterFrontEnd,
+    app: JupyterFrontEnd,
     room: IRoom,
     notebooks: INotebookTracker,
     contents: ICollaborativeContentProvider | null
@@ -35,20 +40,20 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
       room.room?.documents.some(
         document => document.path === panel.context.localPath && document.writable
       ) ?? false;
-    const lock = (panel: NotebookPanel): void => {
-      const locked = !writable(panel);
-      panel.toggleClass('jp-Interview-mod-locked', locked);
-      for (const cell of panel.content.widgets) {
-        cell.readOnly = locked;
-      }
-    };
+    const { commands } = app;
+    guardEditing(commands, () => {
+      const { currentWidget } = notebooks;
+      return currentWidget !== null && !writable(currentWidget);
+    });
     const follow = async (panel: NotebookPanel): Promise<void> => {
       await Promise.all([panel.revealed, room.ready]);
       if (panel.isDisposed) {
         return;
       }
       const update = (): void => {
-        lock(panel);
+        if (lock(panel, !writable(panel))) {
+          commands.notifyCommandChanged();
+        }
         letGo(panel, room, contents);
       };
       room.changed.connect(update);
@@ -57,6 +62,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
         room.changed.disconnect(update);
       });
       update();
+      refuseCells(panel, () => !writable(panel));
       stayWherePeopleWrite(panel);
       void startTyping(panel, writable(panel));
     };
@@ -64,6 +70,38 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
     notebooks.widgetAdded.connect((_sender, panel) => void follow(panel));
   }
 };
+
+/** Show a notebook as one that may only be read, or that may be written; whether it was another. */
+function lock(panel: NotebookPanel, locked: boolean): boolean {
+  const before = panel.hasClass('jp-Interview-mod-locked');
+  panel.toggleClass('jp-Interview-mod-locked', locked);
+  for (const cell of panel.content.widgets) {
+    cell.readOnly = locked;
+  }
+  if (panel.content.model) {
+    // Nothing is replaced in it, and an empty cell that is run clears nothing.
+    panel.content.model.readOnly = locked;
+  }
+  for (const control of panel.node.querySelectorAll(CHANGING)) {
+    (control as HTMLSelectElement | HTMLButtonElement).disabled = locked;
+  }
+  return before !== locked;
+}
+
+/** Let no cell be dragged to another place in a notebook that may only be read. */
+function refuseCells(panel: NotebookPanel, locked: () => boolean): void {
+  for (const type of DRAGGING) {
+    panel.node.addEventListener(
+      type,
+      event => {
+        if (locked()) {
+          event.stopImmediatePropagation();
+        }
+      },
+      { capture: true }
+    );
+  }
+}
 
 /** At the end, stop asking for what the server no longer gives. */
 function letGo(

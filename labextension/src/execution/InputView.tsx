@@ -15,6 +15,16 @@ interface Props {
   focus?: boolean;
 }
 
+/** A name for each question: a program may ask several in one run. */
+const NAMES = new WeakMap<InputRequest, number>();
+let named = 0;
+
+function nameOf(request: InputRequest): number {
+  const name = NAMES.get(request) ?? ++named;
+  NAMES.set(request, name);
+  return name;
+}
+
 /** Whoever may run cells may answer; the others see what is asked. */
 export function InputView({
   model,
@@ -24,7 +34,7 @@ export function InputView({
   const request = model.input;
   return request === null ? null : (
     <Question
-      key={request.run_id}
+      key={nameOf(request)}
       request={request}
       model={model}
       trans={trans}
@@ -37,7 +47,9 @@ function Question(props: Props & { request: InputRequest }): React.ReactElement 
   const { model, trans, request, focus } = props;
   const [act, { busy, error }] = useAction();
   const [value, setValue] = React.useState('');
+  const form = React.useRef<HTMLFormElement>(null);
   const field = React.useRef<HTMLInputElement>(null);
+  const sent = useWayBack(form);
   React.useEffect(() => {
     if (focus) {
       field.current?.focus();
@@ -45,14 +57,23 @@ function Question(props: Props & { request: InputRequest }): React.ReactElement 
   }, [focus]);
   const prompt = request.prompt || trans.__('The program asks for input:');
   const send = (): void => {
+    if (busy) {
+      return;
+    }
     act(async () => {
-      await model.answerInput(request.run_id, value);
-      // The same run may ask again.
-      setValue('');
+      sent(true);
+      try {
+        await model.answerInput(request.run_id, value);
+        setValue('');
+      } catch (reason) {
+        sent(false);
+        throw reason;
+      }
     });
   };
   return (
     <form
+      ref={form}
       className="jp-Interview-Input"
       onSubmit={event => {
         event.preventDefault();
@@ -69,9 +90,17 @@ function Question(props: Props & { request: InputRequest }): React.ReactElement 
             autoComplete="off"
             aria-label={prompt}
             value={value}
-            disabled={busy}
+            // What is disabled loses the focus.
+            readOnly={busy}
             onChange={event => {
               setValue(event.target.value);
+            }}
+            onKeyDown={event => {
+              // In a cell, JupyterLab keeps browsers from submitting a form by Enter.
+              if (event.key === 'Enter' && !event.nativeEvent.isComposing) {
+                event.preventDefault();
+                send();
+              }
             }}
           />
           <Button kind="accept" disabled={busy} onClick={send}>
@@ -84,4 +113,40 @@ function Question(props: Props & { request: InputRequest }): React.ReactElement 
       {error && <Problem text={error} />}
     </form>
   );
+}
+
+/**
+ * Give the focus back to where the person was working, once they have answered.
+ *
+ * Nobody else's answer does that: what they go on to type would be shortcuts of the notebook.
+ *
+ * @returns Says whether the answer was sent.
+ */
+function useWayBack(
+  form: React.RefObject<HTMLFormElement>
+): (answered: boolean) => void {
+  const answered = React.useRef(false);
+  // Before the form is taken out of the page, and the focus with it.
+  React.useLayoutEffect(() => {
+    const { current } = form;
+    let before: EventTarget | null = null;
+    const onFocus = (event: FocusEvent): void => {
+      const { relatedTarget } = event;
+      if (!(relatedTarget instanceof Node && current?.contains(relatedTarget))) {
+        before = relatedTarget;
+      }
+    };
+    current?.addEventListener('focusin', onFocus);
+    return () => {
+      current?.removeEventListener('focusin', onFocus);
+      const focused = document.activeElement;
+      const here = focused === document.body || current?.contains(focused);
+      if (answered.current && here && before instanceof HTMLElement) {
+        before.focus({ preventScroll: true });
+      }
+    };
+  }, [form]);
+  return value => {
+    answered.current = value;
+  };
 }

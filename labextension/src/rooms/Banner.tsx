@@ -5,14 +5,18 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { Room } from '../api/types';
+import type { SavedModel } from '../collab/model';
 import { growTo } from '../ui/growTo';
 import { useSignal, useNow } from '../ui/hooks';
+import { Button } from '../ui/parts';
 import { clock, countdown } from './countdown';
+import type { LostEdits } from './lost';
 import type { RoomModel } from './model';
 import { readRoomPage } from './page';
+import { timeOfDay } from './words';
 
 /** Milliseconds without connection after which the page says so. */
-const OFFLINE_MS = 2_000;
+export const OFFLINE_MS = 2_000;
 
 /** What the banner says, and how urgently; null for nothing. */
 export interface Notice {
@@ -20,30 +24,35 @@ export interface Notice {
   text: string;
   /** Where to go, at the end. */
   link?: { text: string; url: string };
+  /** This page has what the server has not: it can be taken from here. */
+  keep?: boolean;
 }
 
-/** Choose the one thing to say at the time `now` (the browser's clock). */
+/**
+ * Choose the one thing to say at the time `now` (the browser's clock).
+ *
+ * @param lostSince - The time of the first edit that the server does not get; see `LostEdits`.
+ */
 export function notice(
   model: RoomModel,
   now: number,
   trans: TranslationBundle,
-  endUrl: string
+  endUrl: string,
+  lostSince: number | null
 ): Notice | null {
   const room = model.room;
   if (model.closedReason !== null) {
-    return {
-      kind: 'end',
-      text: trans.__(
-        'This page is no longer part of the interview: %1.',
-        model.closedReason
-      )
-    };
+    const text = trans.__(
+      'This page is no longer part of the interview: %1.',
+      model.closedReason
+    );
+    return withLost({ kind: 'end', text }, lostSince, trans);
   }
   if (room === null) {
     return null;
   }
   if (room.state === 'ended' || room.state === 'archived') {
-    return over(model, room, trans, endUrl);
+    return withLost(over(model, room, trans, endUrl), lostSince, trans);
   }
   if (model.offlineSince !== null && now - model.offlineSince >= OFFLINE_MS) {
     return {
@@ -104,9 +113,9 @@ function over(
     return {
       kind: 'end',
       text: alone
-        ? trans.__('Thank you! What you wrote in the room’s notebook has been kept.')
+        ? trans.__('Thank you! What was saved in the room’s notebook has been kept.')
         : trans.__(
-            'The interview is over. Thank you! Everything you wrote has been kept; it can no longer be changed or run.'
+            'The interview is over. Thank you! Everything that was saved has been kept; it can no longer be changed or run.'
           ),
       link: { text: trans.__('Your notebook and what was recorded'), url: endUrl }
     };
@@ -128,11 +137,30 @@ function over(
   };
 }
 
+/** Say first what the server has not got. */
+function withLost(
+  notice: Notice,
+  since: number | null,
+  trans: TranslationBundle
+): Notice {
+  if (since === null) {
+    return notice;
+  }
+  const lost = trans.__(
+    'What you wrote since %1 did not reach the server; it is in this page only.',
+    timeOfDay(since)
+  );
+  return { ...notice, kind: 'warn', text: `${lost} ${notice.text}`, keep: true };
+}
+
 export class Banner extends ReactWidget {
   constructor(
     private readonly _model: RoomModel,
+    private readonly _saved: SavedModel,
+    private readonly _lost: LostEdits,
     private readonly _trans: TranslationBundle,
-    private readonly _endUrl: string
+    private readonly _endUrl: string,
+    private readonly _keep: () => void
   ) {
     super();
     this.id = 'jp-Interview-banner';
@@ -143,8 +171,11 @@ export class Banner extends ReactWidget {
     return (
       <Line
         model={this._model}
+        saved={this._saved}
+        lost={this._lost}
         trans={this._trans}
         endUrl={this._endUrl}
+        keep={this._keep}
         onHeight={height => {
           growTo(this, height);
         }}
@@ -155,13 +186,17 @@ export class Banner extends ReactWidget {
 
 function Line(props: {
   model: RoomModel;
+  saved: SavedModel;
+  lost: LostEdits;
   trans: TranslationBundle;
   endUrl: string;
+  keep: () => void;
   onHeight: (height: number) => void;
 }): React.ReactElement | null {
-  const { model, trans, endUrl, onHeight } = props;
+  const { model, saved, lost, trans, endUrl, keep, onHeight } = props;
   useSignal(model.changed);
-  const said = notice(model, useNow(), trans, endUrl);
+  useSignal(saved.changed);
+  const said = notice(model, useNow(), trans, endUrl, lost.since);
   const line = React.useRef<HTMLDivElement>(null);
   React.useEffect(() => {
     onHeight(line.current?.offsetHeight ?? 0);
@@ -172,6 +207,11 @@ function Line(props: {
   return (
     <div className="jp-Interview-Banner" data-kind={said.kind} ref={line}>
       {said.text}
+      {said.keep && (
+        <Button kind="accept" onClick={keep}>
+          {trans.__('Download the notebook as it is in this page')}
+        </Button>
+      )}
       {said.link && (
         <a className="jp-Interview-Banner-link" href={said.link.url}>
           {said.link.text}

@@ -143,7 +143,11 @@ function Card(props: Props & { entry: RoomEntry }): React.ReactElement {
             <Button
               kind={over ? 'plain' : 'accept'}
               disabled={busy}
-              label={trans.__('Enter %1', room.title)}
+              label={
+                over
+                  ? trans.__('Look at it: %1', room.title)
+                  : trans.__('Enter %1', room.title)
+              }
               onClick={() => {
                 act(async () => {
                   actions.open(await model.enter(room.id));
@@ -239,7 +243,7 @@ function Lobby(props: Props & { entry: RoomEntry }): React.ReactElement | null {
                   disabled={busy}
                   label={
                     starts
-                      ? trans.__('Admit %1 and start', person.name)
+                      ? trans.__('Admit and start: %1', person.name)
                       : trans.__('Admit %1', person.name)
                   }
                   onClick={() => {

@@ -36,7 +36,9 @@ export function Invites({ model, entry, trans }: Props): React.ReactElement {
         className="jp-Interview-Invites-form"
         onSubmit={event => {
           event.preventDefault();
-          invite();
+          if (!busy) {
+            invite();
+          }
         }}
       >
         <select

@@ -25,42 +25,47 @@ export function Waiting({ model, trans }: Props): React.ReactElement | null {
   return (
     <Section title={trans.__('Waiting')} className="jp-Interview-Waiting">
       <ul className="jp-Interview-List">
-        {waiting.map(person => (
-          <li key={person.id} className="jp-Interview-Person">
-            <PersonName person={person} trans={trans} />
-            <span className="jp-Interview-Person-role">
-              {about(
-                person,
-                trans,
-                person.waiting_since &&
-                  trans.__('since %1', timeOfDay(Date.parse(person.waiting_since)))
-              )}
-            </span>
-            <span className="jp-Interview-Buttons">
-              <Button
-                kind="accept"
-                disabled={busy}
-                label={trans.__('Admit %1', person.name)}
-                onClick={() => {
-                  act(() => model.admit(person.id));
-                }}
-              >
-                {begins && person.role === 'candidate'
-                  ? trans.__('Admit and start')
-                  : trans.__('Admit')}
-              </Button>
-              <Button
-                disabled={busy}
-                label={trans.__('Decline %1', person.name)}
-                onClick={() => {
-                  act(() => model.remove(person.id));
-                }}
-              >
-                {trans.__('Decline')}
-              </Button>
-            </span>
-          </li>
-        ))}
+        {waiting.map(person => {
+          const starts = begins && person.role === 'candidate';
+          return (
+            <li key={person.id} className="jp-Interview-Person">
+              <PersonName person={person} trans={trans} />
+              <span className="jp-Interview-Person-role">
+                {about(
+                  person,
+                  trans,
+                  person.waiting_since &&
+                    trans.__('since %1', timeOfDay(Date.parse(person.waiting_since)))
+                )}
+              </span>
+              <span className="jp-Interview-Buttons">
+                <Button
+                  kind="accept"
+                  disabled={busy}
+                  label={
+                    starts
+                      ? trans.__('Admit and start: %1', person.name)
+                      : trans.__('Admit %1', person.name)
+                  }
+                  onClick={() => {
+                    act(() => model.admit(person.id));
+                  }}
+                >
+                  {starts ? trans.__('Admit and start') : trans.__('Admit')}
+                </Button>
+                <Button
+                  disabled={busy}
+                  label={trans.__('Decline %1', person.name)}
+                  onClick={() => {
+                    act(() => model.remove(person.id));
+                  }}
+                >
+                  {trans.__('Decline')}
+                </Button>
+              </span>
+            </li>
+          );
+        })}
       </ul>
       {error && <Problem text={error} />}
     </Section>

@@ -49,7 +49,7 @@ export function Chat({ model, trans }: Props): React.ReactElement | null {
               />
               <strong>{person?.name ?? payloadText(event, 'name')}</strong>{' '}
               <time dateTime={event.at}>{timeOfDay(Date.parse(event.at))}</time>
-              <div className="jp-Interview-Chat-text">
+              <div className="jp-Interview-Chat-text" dir="auto">
                 {event.payload ? payloadText(event, 'text') : trans.__('(erased)')}
               </div>
             </li>
@@ -106,6 +106,17 @@ export function Record({ model, trans }: Props): React.ReactElement | null {
       <summary className="jp-Interview-Section-title">
         {trans.__('What was recorded (%1)', model.events.length)}
       </summary>
+      {open && (
+        <p>
+          {trans.__(
+            'Every edit is kept with how it came about, as the page of whoever made it reports it: typed, pasted, completed, dropped or undone.'
+          )}{' '}
+          {model.room?.me.role === 'candidate' &&
+            trans.__('At the end you see how much of each.')}{' '}
+          {model.room?.policy.signals === false &&
+            trans.__('No other signals, such as leaving the page, are recorded.')}
+        </p>
+      )}
       {open && (
         <ol className="jp-Interview-Record-events">
           {[...model.events].reverse().map(event => (

@@ -1,4 +1,4 @@
-/** Which of JupyterLab's commands there are in a room, and which ask first. */
+/** Which of JupyterLab's commands there are in a room, which ask first, and which change a notebook. */
 
 import type { CommandRegistry } from '@lumino/commands';
 import type { IDisposable } from '@lumino/disposable';
@@ -45,6 +45,27 @@ const HIDDEN = new RegExp(
   ].join('|')})$`
 );
 
+/** Commands that change a notebook: its cells, their text, what they have put out. */
+const EDITING = new RegExp(
+  `^(${[
+    'cell-toolbar:delete',
+    'docmanager:save',
+    'documentsearch:startWithReplace',
+    'editmenu:(undo|redo|clear-.*)',
+    'notebook:(cut|paste|duplicate|insert|delete|merge|move-cell|split|change-cell|clear|undo|redo|replace)-.*',
+    'notebook:(undo|redo)',
+    'notebook:access-.*-history-entry',
+    'notebook:restart-clear-output'
+  ].join('|')})$`
+);
+
+/** Commands that run a cell and may insert another one, and what runs it only. */
+const RUN_ONLY = 'notebook:run-cell';
+const RUN_AND_INSERT: readonly string[] = [
+  'notebook:run-cell-and-select-next',
+  'notebook:run-cell-and-insert-below'
+];
+
 export function isHidden(command: string): boolean {
   return HIDDEN.test(command);
 }
@@ -74,6 +95,40 @@ export function guardCommands(
     }
     return execute.call(commands, id, args);
   };
+  return givenBack(commands, { isVisible, isEnabled, execute });
+}
+
+/**
+ * Have nobody change a notebook who may only read it.
+ *
+ * The server takes nothing from them, so that they would see another notebook than the others,
+ * without a word. What runs a cell and inserts another one only runs it, and so is refused aloud.
+ *
+ * @param locked - Whether the notebook that commands are about may only be read.
+ */
+export function guardEditing(
+  commands: CommandRegistry,
+  locked: () => boolean
+): IDisposable {
+  const { isEnabled, execute } = commands;
+  const refused = (id: string): boolean => EDITING.test(id) && locked();
+  commands.isEnabled = (id, args): boolean =>
+    !refused(id) && isEnabled.call(commands, id, args);
+  commands.execute = async (id, args): Promise<unknown> => {
+    if (refused(id)) {
+      return undefined;
+    }
+    const onlyRun = RUN_AND_INSERT.includes(id) && locked();
+    return execute.call(commands, onlyRun ? RUN_ONLY : id, args);
+  };
+  return givenBack(commands, { isEnabled, execute });
+}
+
+/** Something whose disposal puts those methods back. */
+function givenBack(
+  commands: CommandRegistry,
+  methods: Partial<CommandRegistry>
+): IDisposable {
   let disposed = false;
   return {
     get isDisposed(): boolean {
@@ -81,7 +136,7 @@ export function guardCommands(
     },
     dispose: () => {
       disposed = true;
-      Object.assign(commands, { isVisible, isEnabled, execute });
+      Object.assign(commands, methods);
     }
   };
 }

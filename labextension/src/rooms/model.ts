@@ -85,6 +85,15 @@ export function whoWaits(room: Room, people: readonly Person[]): Waiting[] {
   );
 }
 
+/** Whether what the program asks is still what it asked: half an answer may be typed. */
+function isSame(one: InputRequest | null, other: InputRequest | null): boolean {
+  return (
+    one?.run_id === other?.run_id &&
+    one?.prompt === other?.prompt &&
+    one?.password === other?.password
+  );
+}
+
 /** The state of one room as this page knows it. */
 export class RoomModel implements IDisposable {
   /** @param now - The browser's clock, in milliseconds. */
@@ -312,12 +321,14 @@ export class RoomModel implements IDisposable {
     this._changed.emit();
   }
 
-  async answerInput(runId: string, value: string): Promise<void> {
-    await this._api.answerInput(this.id, runId, value);
-    if (this._input?.run_id === runId) {
-      this._input = null;
-      this._changed.emit();
-    }
+  /**
+   * Answer what a run asks.
+   *
+   * The question goes with the message `input_done`: when this resolves, the same run may have
+   * asked the next one.
+   */
+  answerInput(runId: string, value: string): Promise<void> {
+    return this._api.answerInput(this.id, runId, value);
   }
 
   branches(): Promise<Branch[]> {
@@ -433,7 +444,9 @@ export class RoomModel implements IDisposable {
     this._clockOffset = Date.parse(hello.server_time) - this._now();
     this._people = hello.participants;
     this._sandbox = hello.sandbox;
-    this._input = hello.input;
+    if (!isSame(this._input, hello.input)) {
+      this._input = hello.input;
+    }
     // If the store fails now, the next message says so.
     this._storeFailingSince = null;
     this._setRoom(hello.room);
@@ -512,6 +525,11 @@ export class RoomModel implements IDisposable {
 
   private _setRun(run: Run): void {
     const known = this._runs.get(run.cell_id);
+    const late =
+      known?.id === run.id && ENDED_RUNS.has(known.state) && !ENDED_RUNS.has(run.state);
+    if (late) {
+      return; // An answer on its way while the run ended.
+    }
     if (
       known === undefined ||
       known.id === run.id ||

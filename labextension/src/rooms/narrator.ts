@@ -6,6 +6,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { Person, Room, Run } from '../api/types';
+import { OFFLINE_MS } from './Banner';
 import type { RoomModel } from './model';
 import { stateName } from './words';
 
@@ -13,6 +14,18 @@ import { stateName } from './words';
 export interface Saying {
   text: string;
   urgent: boolean;
+}
+
+interface Troubles {
+  offline: boolean;
+  failing: boolean;
+  idle: boolean;
+}
+
+interface Known {
+  room: Room;
+  people: readonly Person[];
+  input: string | undefined;
 }
 
 /** Compares the room with how it was and puts the difference into sentences. */
@@ -35,6 +48,7 @@ export class Narrator implements IDisposable {
 
   dispose(): void {
     this._isDisposed = true;
+    window.clearTimeout(this._timer);
     Signal.clearData(this);
   }
 
@@ -52,6 +66,64 @@ export class Narrator implements IDisposable {
       }
     }
     this._before = { room, people, input: this._room.input?.run_id };
+    this._told ??= this._troubles;
+    this._compareTroubles();
+  }
+
+  /** What keeps the page from saving or running. */
+  private get _troubles(): Troubles {
+    const { offlineSince, storeFailingSince, sandbox } = this._room;
+    return {
+      offline: offlineSince !== null,
+      failing: storeFailingSince !== null,
+      idle: sandbox !== null && !sandbox.engine.available
+    };
+  }
+
+  /** Say what is still another way after a moment: a connection may be back at once. */
+  private _compareTroubles(): void {
+    if (this._timer !== 0) {
+      return;
+    }
+    this._timer = window.setTimeout(() => {
+      this._timer = 0;
+      this._sayTroubles();
+    }, OFFLINE_MS);
+  }
+
+  private _sayTroubles(): void {
+    const now = this._troubles;
+    const before = this._told ?? now;
+    this._told = now;
+    const trans = this._trans;
+    if (before.offline !== now.offline) {
+      this._say(
+        now.offline
+          ? trans.__(
+              'The connection is lost. You can go on writing: it is saved when the connection is back.'
+            )
+          : trans.__('The connection is back.'),
+        now.offline
+      );
+    }
+    if (before.failing !== now.failing) {
+      this._say(
+        now.failing
+          ? trans.__('The server cannot save right now. You can go on writing.')
+          : trans.__('The server can save again.'),
+        now.failing
+      );
+    }
+    if (before.idle !== now.idle) {
+      this._say(
+        now.idle
+          ? trans.__(
+              'Cells cannot run right now: %1',
+              this._room.sandbox?.engine.message ?? ''
+            )
+          : trans.__('Cells can run again.')
+      );
+    }
   }
 
   private _compareState(before: Room, room: Room): void {
@@ -118,7 +190,8 @@ export class Narrator implements IDisposable {
   }
 
   private readonly _said = new Signal<this, Saying>(this);
-  private _before:
-    { room: Room; people: readonly Person[]; input: string | undefined } | undefined;
+  private _before: Known | undefined;
+  private _told: Troubles | undefined;
+  private _timer = 0;
   private _isDisposed = false;
 }
