@@ -149,8 +149,12 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       const text = here
         ? trans.__('%1 is waiting to be let in.', waiting.name)
         : trans.__('%1 is waiting in “%2”.', waiting.name, waiting.title);
+      const begins =
+        ['scheduled', 'lobby'].includes(room.room?.state ?? '') &&
+        room.people.find(person => person.id === waiting.participant_id)?.role ===
+          'candidate';
       const admit: Notification.IAction = {
-        label: trans.__('Admit'),
+        label: begins ? trans.__('Admit and start') : trans.__('Admit'),
         displayType: 'accent',
         callback: () => {
           room.admit(waiting.participant_id).catch((reason: unknown) => {
