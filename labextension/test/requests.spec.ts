@@ -68,7 +68,9 @@ describe('Requests', () => {
     requests.takeOver(settings);
     network.swallows = true;
     const lost = Array.from({ length: POOLED }, (_, number) =>
-      (number % 2 ? window.fetch : settings.fetch)(`lab/${number}`).catch(() => 'lost')
+      (number % 2 ? window.fetch : settings.fetch)(`lab/${number}`, {
+        method: 'POST'
+      }).catch(() => 'lost')
     );
     await Promise.resolve();
     network.swallows = false;
@@ -79,6 +81,35 @@ describe('Requests', () => {
       ...Array<string>(POOLED).fill('me'),
       'executions'
     ]);
+  });
+
+  it('that only read are sent again where the network has swallowed them', async () => {
+    const requests = new Requests('me');
+    network.swallows = true;
+    const read = requests.fetch('profiles');
+    await Promise.resolve();
+    requests.giveUp();
+    await new Promise(resolve => window.setTimeout(resolve));
+    network.swallows = false;
+    requests.back();
+    expect(await read).toEqual({ ok: true });
+    expect(network.asked).toEqual([
+      'profiles',
+      'profiles',
+      ...Array<string>(POOLED).fill('me'),
+      'profiles'
+    ]);
+  });
+
+  it('that only read are given up in the end', async () => {
+    const requests = new Requests('me');
+    network.swallows = true;
+    const read = requests.fetch('profiles');
+    for (let times = 0; times < 3; times++) {
+      await new Promise(resolve => window.setTimeout(resolve));
+      requests.giveUp();
+    }
+    await expect(read).rejects.toThrow('swallowed');
   });
 
   it('of JupyterLab are made again while the server cannot read', async () => {

@@ -12,6 +12,17 @@ const PATIENCE_MS = 60_000;
 const AGAIN_MS = 1_000;
 const UNAVAILABLE = 503;
 
+/** How often something is read that the network has swallowed. */
+const READS = 3;
+const SWALLOWED = new DOMException('The network has swallowed this.', 'AbortError');
+
+function methodOf(input: RequestInfo | URL, init?: RequestInit): string {
+  return (
+    init?.method ??
+    (typeof input === 'object' && 'method' in input ? input.method : 'GET')
+  );
+}
+
 /** Return a signal that aborts a request which has no answer then. */
 export function abortedAfter(ms: number): AbortSignal {
   const late = new AbortController();
@@ -31,10 +42,18 @@ export class Requests {
   /** @param probeUrl - Something that is answered at once. */
   constructor(private readonly _probeUrl: string) {}
 
-  /** Does what `window.fetch` does. */
+  /** Does what `window.fetch` does. What was given up and only reads is sent again. */
   readonly fetch: typeof window.fetch = async (input, init) => {
-    await this._fresh;
-    return this._send(input, init);
+    for (let left = methodOf(input, init) === 'GET' ? READS : 1; ; left--) {
+      await this._fresh;
+      try {
+        return await this._send(input, init);
+      } catch (reason) {
+        if (reason !== SWALLOWED || left === 1) {
+          throw reason;
+        }
+      }
+    }
   };
 
   /** Have a page's other requests, those of JupyterLab itself, go through here, too. */
@@ -46,7 +65,7 @@ export class Requests {
   /** The network has swallowed what is under way. */
   giveUp(): void {
     for (const request of this._underWay) {
-      request.abort();
+      request.abort(SWALLOWED);
     }
   }
 
@@ -80,10 +99,7 @@ export class Requests {
    * JupyterLab would put a dialog over the page, and take the keyboard from whoever writes on.
    */
   private readonly _patiently: typeof window.fetch = async (input, init) => {
-    const method =
-      init?.method ??
-      (typeof input === 'object' && 'method' in input ? input.method : 'GET');
-    const until = Date.now() + (method === 'GET' ? PATIENCE_MS : 0);
+    const until = Date.now() + (methodOf(input, init) === 'GET' ? PATIENCE_MS : 0);
     let response = await this.fetch(input, init);
     while (response.status === UNAVAILABLE && Date.now() < until) {
       await new Promise(resolve => window.setTimeout(resolve, AGAIN_MS));
@@ -107,6 +123,8 @@ export class Requests {
     this._underWay.add(request);
     try {
       return await this._fetch(input, { ...init, signal: request.signal });
+    } catch (reason) {
+      throw request.signal.reason === SWALLOWED ? SWALLOWED : reason;
     } finally {
       asked?.removeEventListener('abort', abort);
       this._underWay.delete(request);
