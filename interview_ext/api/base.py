@@ -8,12 +8,14 @@ sends leads to a 500: what is wrong with it is an `InterviewError` or a tornado
 from __future__ import annotations
 
 import json
+import sys
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from pydantic import BaseModel, ValidationError
+from tornado.httputil import HTTPHeaders
 from tornado.web import HTTPError, stream_request_body
 
 from interview_ext.access.login import owner_name
@@ -221,7 +223,7 @@ class ApiHandler(Asked, APIHandler):
         if self.request.method == "OPTIONS" and (self.allow_origin or self.allow_origin_pat):
             return
         await self.admit_request()
-        if _declared_length(self.request.headers.get("Content-Length", "0")) > MAX_BODY_BYTES:
+        if declared_length(self.request.headers) > MAX_BODY_BYTES:
             raise _body_too_large()
 
     def data_received(self, chunk: bytes) -> None:
@@ -285,10 +287,12 @@ class UnknownHandler(ApiHandler):
     """Whatever lies under the API's prefix and is not in the table: a 404 with the error body."""
 
 
-def _declared_length(header: str) -> int:
-    if not (header.isascii() and header.isdigit()):
+def declared_length(headers: HTTPHeaders) -> int:
+    """Return the bytes that a request says its body has; 0 if it says nothing that is a number."""
+    length = headers.get("Content-Length", "0")
+    if not (length.isascii() and length.isdigit()):
         return 0
-    return int(header) if len(header) < 16 else MAX_BODY_BYTES + 1
+    return int(length) if len(length) < 16 else sys.maxsize
 
 
 def _body_too_large() -> TooLarge:

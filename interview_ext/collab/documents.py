@@ -213,18 +213,14 @@ class Documents:
             if commit and not await shared.settle(wait_s=self.limits.close_wait_s):
                 return False
             self._open.pop(document_id, None)
-            saved = True
-            if commit:
-                saved = await self._close(shared)
-            else:
-                await shared.drop()
+            await shared.drop()
             self._health.forget(shared.document)
-            return saved
+            return True
 
-    async def _close(self, shared: SharedDocument) -> bool:
+    async def _close(self, shared: SharedDocument) -> None:
         if shared.keeper is not None:
             shared.keeper.last()
-        return await shared.close(wait_s=self.limits.close_wait_s)
+        await shared.close(wait_s=self.limits.close_wait_s)
 
     async def _load(self, document: Document) -> SharedDocument:
         own = document.branch_of is not None  # a branch is stored encrypted, so it has no snapshot

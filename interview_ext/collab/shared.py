@@ -152,16 +152,14 @@ class SharedDocument:
             return False
         return True
 
-    async def close(self, *, wait_s: float) -> bool:
-        """Commit as `settle` does, close the sockets, stop; return whether that was all.
+    async def close(self, *, wait_s: float) -> None:
+        """Commit as `settle` does, close the sockets, stop.
 
         Called by `Documents`.
         """
-        saved = await self.settle(wait_s=wait_s)
-        if not saved:
+        if not await self.settle(wait_s=wait_s):
             log.warning("%s is closed while the store cannot be written", self.document.id)
         await self.drop()
-        return saved
 
     async def drop(self) -> None:
         """Close the sockets and stop; what is not committed is not going to be.

@@ -28,6 +28,7 @@ from tornado.iostream import IOStream
 from tornado.routing import PathMatches, Router, Rule
 from tornado.web import Application
 
+from interview_ext.api.base import declared_length
 from interview_ext.api.services import Services
 from interview_ext.door.application import make_application
 from interview_ext.door.assets import Assets, LabFiles
@@ -155,7 +156,7 @@ class Doors(Router):
         )
         entry = self._entry(actor)
         if self._pass_on is not None and concerns_owner(request.method or "", match["rest"] or ""):
-            if _length(request.headers) > self.context.options.max_body_bytes:
+            if declared_length(request.headers) > self.context.options.max_body_bytes:
                 raise TooLarge("This request is too large.")
             found = await self._pass_on.reach(room_id, request)
             if found is not None:
@@ -353,7 +354,7 @@ class _DoorDelegate(HTTPMessageDelegate):
     ) -> None:
         try:
             self._inner, self._left_bytes, self._entry = await self._doors.way_of(self._request)
-            if _length(headers) > self._left_bytes:
+            if declared_length(headers) > self._left_bytes:
                 self._refuse(TooLarge("This request is too large."))
         except InterviewError as error:
             self._refuse(error)
@@ -391,8 +392,3 @@ class _DoorDelegate(HTTPMessageDelegate):
     def _refuse(self, error: InterviewError) -> None:
         self._refused = True
         self._inner = self._doors.refusal(self._request, error)
-
-
-def _length(headers: HTTPHeaders) -> int:
-    length = headers.get("Content-Length", "0")
-    return int(length[:16]) if length.isascii() and length.isdigit() else 0

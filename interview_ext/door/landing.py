@@ -29,7 +29,6 @@ from interview_ext.errors import (
     SeatRequired,
     TooManyRequests,
 )
-from interview_ext.rooms.ids import now
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -121,7 +120,7 @@ class LookHandler(SecretHandler):
                     signals=policy.signals,
                     branch=policy.branch,
                 ),
-                server_time=now(),
+                server_time=self.context.services.clock(),
                 url=door if look.seated else None,
             )
         )

@@ -44,6 +44,14 @@ class Past:
         content = await self.history.at(seq, notebook=self.notebook)
         return replay.DocumentState(document=self.document.id, seq=seq, content=content)
 
+    def pages(self, *, after: int, to: int | None = None) -> aclosing[Any]:
+        """Return what they may see of the changes behind `after`, closed by whoever reads it."""
+        return aclosing(
+            self.history.changes(
+                after=max(after, self.begin), to=to, notebook=self.notebook, reports=self.reports
+            )
+        )
+
     def change(self, found: Any) -> replay.Change:
         """Return a change with who made it."""
         return replay.Change.model_validate(
@@ -100,10 +108,7 @@ class ChangesHandler(ReplayBase):
 
     async def _changes(self, past: Past, *, after: int, to: int, limit: int) -> replay.ChangeList:
         found: list[Any] = []
-        pages = past.history.changes(
-            after=max(after, past.begin), to=to, notebook=past.notebook, reports=past.reports
-        )
-        async with aclosing(pages):
+        async with past.pages(after=after, to=to) as pages:
             async for page in pages:
                 found += page
                 if len(found) > limit:
@@ -124,10 +129,7 @@ class ReplayHandler(ReplayBase):
             self.set_header("Content-Type", self.operations["GET"].media_type)
             self.set_header("Cache-Control", "no-store")
             self.write(first.model_dump_json() + "\n")
-            pages = past.history.changes(
-                after=past.begin, to=None, notebook=past.notebook, reports=past.reports
-            )
-            async with aclosing(pages):
+            async with past.pages(after=past.begin) as pages:
                 async for page in pages:
                     for change in page:
                         self.write(past.change(change).model_dump_json() + "\n")

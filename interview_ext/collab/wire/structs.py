@@ -18,7 +18,7 @@ from interview_ext.collab.wire.update import (
     Place,
     Sort,
     UpdateHead,
-    pairs_in,
+    add_pairs,
     read_update,
     sort_of,
 )
@@ -122,7 +122,7 @@ def read_committed(update: bytes) -> UpdateHead:
                 places.append(Place(span, sort, beside, struct.parent, struct.root))
                 if struct.kind == STRING:
                     text, _ = read_text(update, struct.content)
-                    pairs.setdefault(struct.client, array("I")).extend(pairs_in(text, struct.clock))
+                    add_pairs(pairs, (struct.client, struct.clock), text)
             elif struct.kind == GC:
                 places.append(Place(span, Sort.GONE, (), None, None))
     return UpdateHead(tuple(inserts), (), {}, tuple(places), pairs=pairs)

@@ -303,8 +303,7 @@ def _read_item(data: bytes, at: int, me: Id, found: _Found) -> tuple[int, int, S
     if kind == _STRING:
         text, at = read_text(data, at)
         length = _utf16_length(text)
-        if length != len(text):
-            found.pairs.setdefault(me[0], array("I")).extend(pairs_in(text, me[1]))
+        add_pairs(found.pairs, me, text)
     else:
         length, at = _read_content(data, at, kind)
     return length, at, sort, (beside, inside, root)
@@ -393,6 +392,13 @@ def pairs_in(text: str, clock: int) -> array[int]:
             clock += 1
         clock += 1
     return found
+
+
+def add_pairs(pairs: dict[int, array[int]], me: Id, text: str) -> None:
+    """Add those of a text that begins at a client's clock to what is known by client."""
+    client, clock = me
+    if _utf16_length(text) != len(text):
+        pairs.setdefault(client, array("I")).extend(pairs_in(text, clock))
 
 
 def _skip_json(data: bytes, at: int) -> int:
