@@ -16,7 +16,7 @@ import { Invites } from './Invites';
 import { NewInterview } from './NewInterview';
 import { Packages } from './Packages';
 import type { RoomEntry, RoomsModel } from './roomsModel';
-import { dateAndTime, roleName, stateName, timeOfDay } from './words';
+import { dateAndTime, roleName, startsInterview, stateName, timeOfDay } from './words';
 
 /** What the dashboard asks of the page around it. */
 export interface DashboardActions {
@@ -220,12 +220,11 @@ function Lobby(props: Props & { entry: RoomEntry }): React.ReactElement | null {
   if (!waiting.length) {
     return null;
   }
-  const begins = room.state === 'scheduled' || room.state === 'lobby';
   return (
     <div className="jp-Interview-Lobby" role="group" aria-label={trans.__('Waiting')}>
       <ul className="jp-Interview-List">
         {waiting.map(person => {
-          const starts = begins && person.role === 'candidate';
+          const starts = startsInterview(room, person.role);
           return (
             <li key={person.id} className="jp-Interview-Person">
               <span className="jp-Interview-Person-name">

@@ -7,7 +7,7 @@ import type { Person } from '../api/types';
 import { useAction } from '../ui/hooks';
 import { Button, Problem, Section } from '../ui/parts';
 import type { RoomModel } from './model';
-import { roleName, timeOfDay } from './words';
+import { roleName, startsInterview, timeOfDay } from './words';
 
 interface Props {
   model: RoomModel;
@@ -21,12 +21,11 @@ export function Waiting({ model, trans }: Props): React.ReactElement | null {
   if (!waiting.length || !model.may('room:manage')) {
     return null;
   }
-  const begins = ['scheduled', 'lobby'].includes(model.room?.state ?? '');
   return (
     <Section title={trans.__('Waiting')} className="jp-Interview-Waiting">
       <ul className="jp-Interview-List">
         {waiting.map(person => {
-          const starts = begins && person.role === 'candidate';
+          const starts = startsInterview(model.room, person.role);
           return (
             <li key={person.id} className="jp-Interview-Person">
               <PersonName person={person} trans={trans} />

@@ -18,7 +18,7 @@ import { RoomPanel } from './panel';
 import { Narrator } from './narrator';
 import { WaitingNotices } from './notices';
 import { UnseenChat } from './unseen';
-import { payloadText } from './words';
+import { payloadText, startsInterview } from './words';
 
 /** Milliseconds between the end and the page about it. */
 const LEAVE_MS = 10_000;
@@ -149,10 +149,10 @@ export const panelPlugin: JupyterFrontEndPlugin<void> = {
       const text = here
         ? trans.__('%1 is waiting to be let in.', waiting.name)
         : trans.__('%1 is waiting in “%2”.', waiting.name, waiting.title);
-      const begins =
-        ['scheduled', 'lobby'].includes(room.room?.state ?? '') &&
-        room.people.find(person => person.id === waiting.participant_id)?.role ===
-          'candidate';
+      const begins = startsInterview(
+        room.room,
+        room.people.find(person => person.id === waiting.participant_id)?.role
+      );
       const admit: Notification.IAction = {
         label: begins ? trans.__('Admit and start') : trans.__('Admit'),
         displayType: 'accent',

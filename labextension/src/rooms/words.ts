@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { Person, Role, RoomState, TimelineEvent } from '../api/types';
+import type { Person, Role, Room, RoomState, TimelineEvent } from '../api/types';
 
 export function roleName(role: Role, trans: TranslationBundle): string {
   const names: Record<Role, string> = {
@@ -135,4 +135,12 @@ export function eventText(
     default:
       return `${who}: ${event.kind.replaceAll('.', ' ').replaceAll('_', ' ')}`;
   }
+}
+
+/** Whether letting a person of that role in begins the interview; the server decides the same. */
+export function startsInterview(
+  room: Pick<Room, 'state'> | null,
+  role: string | undefined
+): boolean {
+  return role === 'candidate' && ['scheduled', 'lobby'].includes(room?.state ?? '');
 }
