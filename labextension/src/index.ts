@@ -12,10 +12,12 @@ import { branchPlugin } from './collab/branchPlugin';
 import { leavingPlugin } from './collab/leavingPlugin';
 import { notebookPlugin } from './collab/notebookPlugin';
 import { originPlugin } from './collab/originPlugin';
+import { providerPlugin } from './collab/providerPlugin';
 import { savedPlugin } from './collab/savedPlugin';
 import { typingPlugin } from './collab/typingPlugin';
 import { openPlugin } from './door/openPlugin';
 import { renderersPlugin, sanitizerPlugin } from './door/renderPlugin';
+import { settingsPlugin, uplinkPlugin } from './door/uplinkPlugin';
 import { windowPlugin } from './door/windowPlugin';
 import { againPlugin } from './execution/againPlugin';
 import { executorPlugin } from './execution/executorPlugin';
@@ -39,6 +41,8 @@ export const hostPlugins: JupyterFrontEndPlugin<unknown>[] = [
 
 /** In the page of a room, for everybody there. */
 export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
+  uplinkPlugin,
+  settingsPlugin,
   announcerPlugin,
   roomPlugin,
   connectionPlugin,
@@ -46,6 +50,7 @@ export const roomPlugins: JupyterFrontEndPlugin<unknown>[] = [
   openPlugin,
   sanitizerPlugin,
   renderersPlugin,
+  providerPlugin,
   savedPlugin,
   branchPlugin,
   leavingPlugin,

@@ -2,10 +2,17 @@
 
 import { Token } from '@lumino/coreutils';
 
+import type { Uplink } from './api/uplink';
 import type { BranchModel } from './collab/branch';
 import type { SavedModel } from './collab/model';
 import type { RoomModel } from './rooms/model';
 import type { Announcer } from './rooms/announcer';
+
+export const IUplink = new Token<Uplink>(
+  'jupyter-interview-rooms:IUplink',
+  'What goes from this page to its server.'
+);
+export type IUplink = Uplink;
 
 /** The room of this page. There is none in the host's own JupyterLab. */
 export const IRoom = new Token<RoomModel>(

@@ -1,10 +1,5 @@
-import {
-  ANSWER_MS,
-  EventStream,
-  LATE_MS,
-  OPENING_MS,
-  PING_MS
-} from '../src/api/events';
+import { ANSWER_MS, EventStream, PING_MS } from '../src/api/events';
+import { LATE_MS, OPENING_MS } from '../src/api/sockets';
 
 /** What the stream uses of a WebSocket; the test is its network. */
 class FakeSocket {

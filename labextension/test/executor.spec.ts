@@ -177,6 +177,34 @@ describe('RoomExecutor', () => {
     expect(log).toEqual(['scheduled', 'executed false']);
   });
 
+  it('waits for what was typed before an interruption to reach the server', async () => {
+    const submit = room.submit.bind(room);
+    let times = 0;
+    room.submit = newRun =>
+      ++times < 3
+        ? Promise.reject(new ApiError(409, 'source_mismatch', 'It is another.'))
+        : submit(newRun);
+    const done = run(codeCell('1'));
+    await until(() => room.submitted.length === 1);
+    room.end(0, { state: 'done' });
+    expect(await done).toBe(true);
+    expect(times).toBe(3);
+    expect(refusals).toEqual([]);
+  });
+
+  it('says in the end that the server has something else', async () => {
+    const refusal = new ApiError(409, 'source_mismatch', 'It is another.');
+    room.refusal = refusal;
+    const now = Date.now.bind(Date);
+    const clock = jest
+      .spyOn(Date, 'now')
+      .mockImplementation(() => now() + 15_000 * room.submitted.length);
+    expect(await run(codeCell('1'))).toBe(false);
+    clock.mockRestore();
+    expect(room.submitted).toHaveLength(2);
+    expect(refusals).toEqual([refusal]);
+  });
+
   it('refuses cells of a notebook that is not the room’s', async () => {
     executor = new RoomExecutor(room, () => null);
     executor.refused.connect((_, { error }) => refusals.push(error));

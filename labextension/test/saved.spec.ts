@@ -1,6 +1,5 @@
 import * as Y from 'yjs';
 
-import { OPENING_MS } from '../src/api/events';
 import { SavedModel } from '../src/collab/model';
 import { LATE_MS, SavedTracker, remaining, savedStatus } from '../src/collab/saved';
 import { RoomModel } from '../src/rooms/model';
@@ -259,23 +258,6 @@ describe('SavedModel', () => {
     server.hello();
     jest.advanceTimersByTime(LATE_MS);
     expect(renewed.mock.calls).toEqual([[NOW], [NOW], [Infinity]]);
-    jest.useRealTimers();
-  });
-
-  it('gives up a socket that is opening while there is no connection', () => {
-    jest.useFakeTimers();
-    const server = new RoomServer();
-    const room = new RoomModel('room_a', server, () => NOW);
-    const saved = new SavedModel(room, () => NOW);
-    server.hello();
-    const renewed = jest.fn();
-    saved.follow('doc_1', new Y.Doc(), renewed);
-    server.wire.connect(false);
-    jest.advanceTimersByTime(2 * OPENING_MS);
-    expect(renewed.mock.calls).toEqual([[0], [0]]);
-    server.hello();
-    jest.advanceTimersByTime(2 * OPENING_MS);
-    expect(renewed.mock.calls).toEqual([[0], [0], [NOW]]);
     jest.useRealTimers();
   });
 

@@ -4,7 +4,7 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError } from './errors';
 import { EventStream } from './events';
-import { abortedAfter, Requests } from './requests';
+import { abortedAfter, Uplink } from './uplink';
 import type {
   Branch,
   BranchChanges,
@@ -38,13 +38,13 @@ interface Request {
 
 /** The API under one prefix: the host's server, or the door of one room. */
 export class Client {
-  /** What is under way. */
-  readonly requests: Requests;
-
   /** @param prefix - Address of the API, or its path on the page's server. */
-  constructor(prefix: string, settings: ServerConnection.ISettings) {
-    this.requests = new Requests(new URL('api/me', settings.baseUrl).href);
-    this._settings = { ...settings, fetch: this.requests.fetch };
+  constructor(
+    prefix: string,
+    settings: ServerConnection.ISettings,
+    private readonly _uplink = new Uplink(settings.baseUrl)
+  ) {
+    this._settings = { ...settings, fetch: _uplink.fetch };
     this._url = new URL(prefix, settings.baseUrl).href;
     this._wsUrl = this._url.replace(/^http/, 'ws');
   }
@@ -248,10 +248,10 @@ export class Client {
     return new EventStream<T>(
       () => new WebSocket(`${this._wsUrl}/${path}${query}`),
       () => {
-        this.requests.giveUp();
+        this._uplink.giveUp();
       },
       () => {
-        this.requests.back();
+        this._uplink.back();
       }
     );
   }

@@ -4,14 +4,12 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
+import { LATE_MS, OPENING_MS } from './sockets';
+
 /** Milliseconds of silence after which the page pings: nobody should type for long into nothing. */
 export const PING_MS = 3_000;
 /** Milliseconds until the answer; then the connection counts as dead. */
 export const ANSWER_MS = 5_000;
-/** Milliseconds that a new socket may take to open, also while the whole page is loading. */
-export const OPENING_MS = 10_000;
-/** Milliseconds by which a timer is late if the page was busy, and in which it then listens on. */
-export const LATE_MS = 1_000;
 const FIRST_DELAY_MS = 250;
 const LAST_DELAY_MS = 8_000;
 

@@ -5,7 +5,6 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 import type { Doc } from 'yjs';
 
-import { OPENING_MS } from '../api/events';
 import type { Durable } from '../api/types';
 import type { RoomModel } from '../rooms/model';
 import type { SavedStatus } from './saved';
@@ -86,7 +85,6 @@ export class SavedModel implements IDisposable {
     }
     this._trackers.clear();
     window.clearTimeout(this._timer);
-    window.clearInterval(this._opening);
     Signal.clearData(this);
   }
 
@@ -98,26 +96,8 @@ export class SavedModel implements IDisposable {
   private _onRoom(): void {
     if (!this._room.connected) {
       this._lostAt ??= this._now();
-      this._opening ||= window.setInterval(() => {
-        this._giveUpOpening();
-      }, OPENING_MS);
-    } else {
-      window.clearInterval(this._opening);
-      this._opening = 0;
     }
     this._emit();
-  }
-
-  /**
-   * Give up documents' sockets that are still opening.
-   *
-   * A browser opens one socket at a time to a server: one that the network has swallowed would
-   * hold up the room's for minutes.
-   */
-  private _giveUpOpening(): void {
-    for (const tracker of this._trackers.values()) {
-      this._renewals.get(tracker)?.(0);
-    }
   }
 
   /**
@@ -151,6 +131,5 @@ export class SavedModel implements IDisposable {
   private readonly _renewals = new WeakMap<SavedTracker, (lostAt: number) => void>();
   private _lostAt: number | null = null;
   private _timer = 0;
-  private _opening = 0;
   private _isDisposed = false;
 }

@@ -56,10 +56,15 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
         }
         letGo(panel, room, contents);
       };
+      const connect = (): void => {
+        void connectKernel(panel);
+      };
       room.changed.connect(update);
+      room.reconnected.connect(connect);
       panel.content.modelContentChanged.connect(update);
       panel.disposed.connect(() => {
         room.changed.disconnect(update);
+        room.reconnected.disconnect(connect);
       });
       update();
       refuseCells(panel, () => !writable(panel));
@@ -100,6 +105,14 @@ function refuseCells(panel: NotebookPanel, locked: () => boolean): void {
       },
       { capture: true }
     );
+  }
+}
+
+/** JupyterLab gives a kernel's socket up for good after seven attempts, some two minutes. */
+async function connectKernel(panel: NotebookPanel): Promise<void> {
+  const kernel = panel.sessionContext.session?.kernel;
+  if (kernel?.connectionStatus === 'disconnected') {
+    await kernel.reconnect().catch(() => undefined); // The next connection tries again.
   }
 }
 

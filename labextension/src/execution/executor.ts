@@ -11,6 +11,15 @@ import { ApiError } from '../api/errors';
 import type { NewRun, Run } from '../api/types';
 import { sha256 } from './digest';
 
+/**
+ * Milliseconds for which a run waits for the keystrokes before it to reach the server.
+ *
+ * After an interruption they travel on a socket that opens only then. The server waits, too, but
+ * only for as long as keystrokes take on a network that works.
+ */
+const ARRIVAL_MS = 20_000;
+const PAUSE_MS = 500;
+
 /** What runs cells: the room; `RoomModel` is one. */
 export interface Runner {
   submit(run: NewRun): Promise<Run>;
@@ -98,7 +107,7 @@ export class RoomExecutor implements INotebookCellExecutor {
           'This notebook does not belong to the interview.'
         );
       }
-      return this._runner.submit({
+      return this._submit({
         document,
         cell_id: cell.model.sharedModel.getId(),
         source_sha256: await sha256(source)
@@ -109,6 +118,21 @@ export class RoomExecutor implements INotebookCellExecutor {
       () => undefined // The caller of this run gets the reason.
     );
     return submitted;
+  }
+
+  /** Submit as soon as the server has what the page showed. */
+  private async _submit(run: NewRun): Promise<Run> {
+    for (const until = Date.now() + ARRIVAL_MS; ; ) {
+      try {
+        return await this._runner.submit(run);
+      } catch (reason) {
+        const coming = reason instanceof ApiError && reason.code === 'source_mismatch';
+        if (!coming || Date.now() >= until) {
+          throw reason;
+        }
+      }
+      await new Promise(resolve => window.setTimeout(resolve, PAUSE_MS));
+    }
   }
 
   private _finish(

@@ -3,7 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { Client } from '../api/client';
-import { IRoom } from '../tokens';
+import { IRoom, IUplink } from '../tokens';
 import { RoomModel } from './model';
 import { requireRoomPage } from './page';
 
@@ -11,12 +11,11 @@ export const roomPlugin: JupyterFrontEndPlugin<IRoom> = {
   id: 'jupyter-interview-rooms:room',
   description: 'Provides the interview room that this page shows.',
   autoStart: true,
+  requires: [IUplink],
   provides: IRoom,
-  activate: (app: JupyterFrontEnd): IRoom => {
+  activate: (app: JupyterFrontEnd, uplink: IUplink): IRoom => {
     const page = requireRoomPage();
-    const settings = app.serviceManager.serverSettings;
-    const api = new Client(page.apiUrl, settings);
-    api.requests.takeOver(settings);
+    const api = new Client(page.apiUrl, app.serviceManager.serverSettings, uplink);
     return new RoomModel(page.roomId, api);
   }
 };

@@ -1,6 +1,8 @@
-/** The requests of a page to its server, over a network that may swallow them. */
+/** What goes from a page to its server, over a network that may break or swallow it. */
 
-import type { ServerConnection } from '@jupyterlab/services';
+import { ServerConnection } from '@jupyterlab/services';
+
+import { PageSocket } from './sockets';
 
 /** Connections that browsers keep for requests to one server, over HTTP/1.1. */
 const POOLED = 6;
@@ -9,8 +11,12 @@ const PROBE_MS = 2_000;
 
 /** Milliseconds for which JupyterLab is not told that the server cannot read its store. */
 const PATIENCE_MS = 60_000;
-const AGAIN_MS = 1_000;
 const UNAVAILABLE = 503;
+/** Milliseconds until something is asked again, at first and at most. */
+const FIRST_PAUSE_MS = 500;
+const LAST_PAUSE_MS = 5_000;
+/** What is no GET and asks for what is there all the same: a document's session, a kernel's. */
+const ASKING = /\/api\/(collaboration\/session\/.*|sessions)$/;
 
 /** How often something is read that the network has swallowed. */
 const READS = 3;
@@ -21,6 +27,23 @@ function methodOf(input: RequestInfo | URL, init?: RequestInit): string {
     init?.method ??
     (typeof input === 'object' && 'method' in input ? input.method : 'GET')
   );
+}
+
+function addressOf(input: RequestInfo | URL): string {
+  return typeof input === 'object' && 'url' in input ? input.url : String(input);
+}
+
+/** Whether asking again changes nothing, should the server have heard it the first time. */
+function isRepeatable(input: RequestInfo | URL, init?: RequestInit): boolean {
+  return (
+    methodOf(input, init) === 'GET' ||
+    ASKING.test(new URL(addressOf(input), window.location.href).pathname)
+  );
+}
+
+/** Whether the network has failed; the caller's own abort is none of that. */
+function isFailure(reason: unknown): boolean {
+  return reason === SWALLOWED || reason instanceof TypeError;
 }
 
 /** Return a signal that aborts a request which has no answer then. */
@@ -38,9 +61,11 @@ export function abortedAfter(ms: number): AbortSignal {
  * A browser sends no more than `POOLED` requests at once and waits for minutes for an answer:
  * a few that the network has swallowed hold up all that follow.
  */
-export class Requests {
-  /** @param probeUrl - Something that is answered at once. */
-  constructor(private readonly _probeUrl: string) {}
+export class Uplink {
+  /** @param baseUrl - The page's server. */
+  constructor(baseUrl: string) {
+    this._probeUrl = new URL('api/me', baseUrl).href; // is answered at once
+  }
 
   /** Does what `window.fetch` does. What was given up and only reads is sent again. */
   readonly fetch: typeof window.fetch = async (input, init) => {
@@ -56,14 +81,22 @@ export class Requests {
     }
   };
 
-  /** Have a page's other requests, those of JupyterLab itself, go through here, too. */
-  takeOver(settings: ServerConnection.ISettings): void {
+  /**
+   * Take over what JupyterLab itself sends; return the settings with which it does so.
+   *
+   * Called before JupyterLab asks for anything.
+   */
+  takeOver(): ServerConnection.ISettings {
     window.fetch = this._patiently; // of the settings that JupyterLab makes anew here and there
-    (settings as { fetch: typeof window.fetch }).fetch = this._patiently;
+    return ServerConnection.makeSettings({
+      fetch: this._patiently,
+      WebSocket: PageSocket
+    });
   }
 
   /** The network has swallowed what is under way. */
   giveUp(): void {
+    this._lostAt ??= Date.now();
     for (const request of this._underWay) {
       request.abort(SWALLOWED);
     }
@@ -72,6 +105,8 @@ export class Requests {
   /** The network is back; what follows waits until dead connections are gone. */
   back(): void {
     this.giveUp();
+    PageSocket.giveUpSilentSince(this._lostAt ?? 0);
+    this._lostAt = null;
     this._fresh = this._dropDead();
   }
 
@@ -94,18 +129,35 @@ export class Requests {
   }
 
   /**
-   * Read again what cannot be read at the moment.
+   * Ask again for what cannot be had at the moment; while the network fails, until it is back.
    *
-   * JupyterLab would put a dialog over the page, and take the keyboard from whoever writes on.
+   * JupyterLab asks once. It would put a dialog over the page and take the keyboard from whoever
+   * writes on, and a page that was still loading would be without its notebook for good.
    */
   private readonly _patiently: typeof window.fetch = async (input, init) => {
-    const until = Date.now() + (methodOf(input, init) === 'GET' ? PATIENCE_MS : 0);
-    let response = await this.fetch(input, init);
-    while (response.status === UNAVAILABLE && Date.now() < until) {
-      await new Promise(resolve => window.setTimeout(resolve, AGAIN_MS));
-      response = await this.fetch(input, init);
+    if (!isRepeatable(input, init)) {
+      return this.fetch(input, init);
     }
-    return response;
+    const until = Date.now() + PATIENCE_MS;
+    for (
+      let pause = FIRST_PAUSE_MS;
+      ;
+      pause = Math.min(2 * pause, LAST_PAUSE_MS)
+    ) {
+      try {
+        // A request's body can be read once.
+        const request = input instanceof window.Request ? input.clone() : input;
+        const response = await this.fetch(request, init);
+        if (response.status !== UNAVAILABLE || Date.now() >= until) {
+          return response;
+        }
+      } catch (reason) {
+        if (!isFailure(reason)) {
+          throw reason;
+        }
+      }
+      await new Promise(resolve => window.setTimeout(resolve, pause));
+    }
   };
 
   private async _send(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
@@ -131,7 +183,9 @@ export class Requests {
     }
   }
 
+  private readonly _probeUrl: string;
   private readonly _fetch = window.fetch.bind(window);
   private readonly _underWay = new Set<AbortController>();
   private _fresh: Promise<void> = Promise.resolve();
+  private _lostAt: number | null = null;
 }
