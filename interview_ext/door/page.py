@@ -31,6 +31,8 @@ DISABLED_PLUGINS = (
     "@jupyter/docprovider-extension:notebook-cell-executor",
     "@jupyterlab/notebook-extension:cell-executor",
     # ours stand in their places
+    "@jupyter/docprovider-extension:websocket-provider-document-factory",
+    "@jupyterlab/services-extension:server-settings",
     "@jupyterlab/apputils-extension:resolver",
     "@jupyterlab/apputils-extension:sanitizer",
     "@jupyterlab/apputils-extension:sessionDialogs",

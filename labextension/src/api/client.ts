@@ -44,7 +44,8 @@ export class Client {
     settings: ServerConnection.ISettings,
     private readonly _uplink = new Uplink(settings.baseUrl)
   ) {
-    this._settings = { ...settings, fetch: _uplink.fetch };
+    // An event stream has its own bounds, and learns from them that the network is silent.
+    this._settings = { ...settings, fetch: _uplink.fetch, WebSocket };
     this._url = new URL(prefix, settings.baseUrl).href;
     this._wsUrl = this._url.replace(/^http/, 'ws');
   }
