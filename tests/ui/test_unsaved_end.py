@@ -60,10 +60,11 @@ def network(demo: Demo) -> Iterator[Network]:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("failure", [Failure.RESET, Failure.SWALLOWED])
 def test_what_did_not_reach_the_server_is_named_and_can_be_taken_along(
-    demo: Demo, new_page: Callable[..., Page], network: Network
+    failure: Failure, demo: Demo, new_page: Callable[..., Page], network: Network
 ) -> None:
-    title = "Cut off"
+    title = f"Cut off, {failure.value}"
     dashboard = open_dashboard(new_page(), demo)
     create_interview(dashboard, title)
     page = new_page()
@@ -76,7 +77,7 @@ def test_what_did_not_reach_the_server_is_named_and_can_be_taken_along(
     page.wait_for_load_state("networkidle")
     banner = page.locator(".jp-Interview-Banner")
 
-    with network.during(network.way.failing(Failure.RESET)):
+    with network.during(network.way.failing(failure)):
         page.keyboard.type("lost = 2")
         expect(saved).to_contain_text("not saved since")
         host.get_by_role("button", name="End…").click()

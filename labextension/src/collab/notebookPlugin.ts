@@ -46,6 +46,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
       return currentWidget !== null && !writable(currentWidget);
     });
     const follow = async (panel: NotebookPanel): Promise<void> => {
+      keepQuiet(panel);
       await Promise.all([panel.revealed, room.ready]);
       if (panel.isDisposed) {
         return;
@@ -56,15 +57,10 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
         }
         letGo(panel, room, contents);
       };
-      const connect = (): void => {
-        void connectKernel(panel);
-      };
       room.changed.connect(update);
-      room.reconnected.connect(connect);
       panel.content.modelContentChanged.connect(update);
       panel.disposed.connect(() => {
         room.changed.disconnect(update);
-        room.reconnected.disconnect(connect);
       });
       update();
       refuseCells(panel, () => !writable(panel));
@@ -108,12 +104,17 @@ function refuseCells(panel: NotebookPanel, locked: () => boolean): void {
   }
 }
 
-/** JupyterLab gives a kernel's socket up for good after seven attempts, some two minutes. */
-async function connectKernel(panel: NotebookPanel): Promise<void> {
-  const kernel = panel.sessionContext.session?.kernel;
-  if (kernel?.connectionStatus === 'disconnected') {
-    await kernel.reconnect().catch(() => undefined); // The next connection tries again.
-  }
+/**
+ * No dialog about a kernel that cannot be had: the panel tells how the sandbox is, the banner that
+ * the interview is over or this page no longer part of it.
+ *
+ * JupyterLab would call it dead as soon as it may no longer be asked for. It has no option for it.
+ */
+function keepQuiet({ sessionContext }: NotebookPanel): void {
+  const context = sessionContext as unknown as {
+    _displayKernelError: () => Promise<void>;
+  };
+  context._displayKernelError = () => Promise.resolve();
 }
 
 /** At the end, stop asking for what the server no longer gives. */
