@@ -138,9 +138,12 @@ describe('Uplink', () => {
     jest.useFakeTimers();
     const bodies: string[] = [];
     let left = 12; // most of a minute
-    window.fetch = jest.fn(async (input: Request) => {
-      bodies.push(await input.text());
-      if (left-- > 0) {
+    window.fetch = jest.fn(async (input: Request | string) => {
+      if (input !== PROBE) {
+        bodies.push(await (input as Request).text());
+        left--;
+      }
+      if (left >= 0) {
         throw new TypeError('Failed to fetch');
       }
       return { status: 200 } as Response;
@@ -155,6 +158,25 @@ describe('Uplink', () => {
     await jest.advanceTimersByTimeAsync(60_000);
     expect((await asked).status).toBe(200);
     expect(bodies).toEqual(Array<string>(13).fill(body ?? ''));
+    jest.useRealTimers();
+  });
+
+  it('of JupyterLab that only they fail are given up', async () => {
+    jest.useFakeTimers();
+    const asked: string[] = [];
+    window.fetch = jest.fn((input: string) => {
+      asked.push(input);
+      return input === PROBE
+        ? Promise.resolve({ status: 200 } as Response)
+        : Promise.reject(new TypeError('Refused by the policy'));
+    }) as unknown as typeof window.fetch;
+    const refused = new Uplink('http://localhost/')
+      .takeOver()
+      .fetch('elsewhere')
+      .catch(String);
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(await refused).toContain('Refused by the policy');
+    expect(asked.filter(address => address === 'elsewhere')).toHaveLength(3);
     jest.useRealTimers();
   });
 

@@ -18,7 +18,7 @@ const LAST_PAUSE_MS = 5_000;
 /** What is no GET and asks for what is there all the same: a document's session, a kernel's. */
 const ASKING = /\/api\/(collaboration\/session\/.*|sessions)$/;
 
-/** How often something is read that the network has swallowed. */
+/** How often something is read that the network has swallowed, or that fails by itself. */
 const READS = 3;
 const SWALLOWED = new DOMException('The network has swallowed this.', 'AbortError');
 
@@ -117,15 +117,18 @@ export class Uplink {
    * connections use each; one that is aborted takes its connection with it.
    */
   private async _dropDead(): Promise<void> {
-    const probe = async (): Promise<void> => {
-      const signal = abortedAfter(PROBE_MS);
-      try {
-        await this._send(this._probeUrl, { cache: 'no-store', signal });
-      } catch {
-        // That was one.
-      }
-    };
-    await Promise.all(Array.from({ length: POOLED }, probe));
+    await Promise.all(Array.from({ length: POOLED }, () => this._probe()));
+  }
+
+  /** Whether the server answers; a connection that is dead is gone then. */
+  private async _probe(): Promise<boolean> {
+    const signal = abortedAfter(PROBE_MS);
+    try {
+      await this._send(this._probeUrl, { cache: 'no-store', signal });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /**
@@ -139,11 +142,8 @@ export class Uplink {
       return this.fetch(input, init);
     }
     const until = Date.now() + PATIENCE_MS;
-    for (
-      let pause = FIRST_PAUSE_MS;
-      ;
-      pause = Math.min(2 * pause, LAST_PAUSE_MS)
-    ) {
+    let pause = FIRST_PAUSE_MS;
+    for (let left = READS; ;) {
       try {
         // A request's body can be read once.
         const request = input instanceof window.Request ? input.clone() : input;
@@ -152,11 +152,13 @@ export class Uplink {
           return response;
         }
       } catch (reason) {
-        if (!isFailure(reason)) {
+        // What the page's policy refuses fails like this, too; while the server answers otherwise.
+        if (!isFailure(reason) || ((await this._probe()) && --left === 0)) {
           throw reason;
         }
       }
       await new Promise(resolve => window.setTimeout(resolve, pause));
+      pause = Math.min(2 * pause, LAST_PAUSE_MS);
     }
   };
 

@@ -24,5 +24,6 @@ export const settingsPlugin: JupyterFrontEndPlugin<ServerConnection.ISettings> =
   autoStart: true,
   requires: [IUplink],
   provides: IServerSettings,
-  activate: (_: unknown, uplink: IUplink): ServerConnection.ISettings => uplink.takeOver()
+  activate: (_: unknown, uplink: IUplink): ServerConnection.ISettings =>
+    uplink.takeOver()
 };

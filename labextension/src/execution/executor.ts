@@ -122,7 +122,7 @@ export class RoomExecutor implements INotebookCellExecutor {
 
   /** Submit as soon as the server has what the page showed. */
   private async _submit(run: NewRun): Promise<Run> {
-    for (const until = Date.now() + ARRIVAL_MS; ; ) {
+    for (const until = Date.now() + ARRIVAL_MS; ;) {
       try {
         return await this._runner.submit(run);
       } catch (reason) {
