@@ -12,6 +12,7 @@ from interview_ext.door.base import secure_headers
 from interview_ext.door.context import DoorContext
 from interview_ext.door.csp import Scope, lab_policy
 from interview_ext.door.lab_settings import DoorSettings
+from interview_ext.door.page import START_SCRIPT
 from interview_ext.door.routes import MissingHandler
 from interview_ext.door.seats import SeatAuthorizer, SeatIdentity
 from interview_ext.rooms.actor import Actor
@@ -76,7 +77,7 @@ def make_application(
         xsrf_cookie_kwargs={"path": door_path, "samesite": "Lax", "secure": secure},
         trusted_origins=[origin],  # asked by tornado's sockets from 6.6 on
         allow_unauthenticated_access=False,
-        headers=secure_headers(lab_policy(scope)),
+        headers=secure_headers(lab_policy(scope, inline_script=START_SCRIPT)),
         websocket_ping_interval=_PING_INTERVAL_S,
         interview_services=context.services,
         interview_door=context,

@@ -8,6 +8,8 @@ MathJax and ipywidgets.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass
 
 
@@ -51,18 +53,25 @@ _CLOSED = {
 }
 
 
-def lab_policy(scope: Scope) -> str:
+def lab_policy(scope: Scope, *, inline_script: str) -> str:
     """Return the policy of JupyterLab in a door, and of every answer there but static files.
 
     ``'unsafe-eval'`` is needed by JupyterLab (JSON schemas are compiled), inline styles by
-    CodeMirror and Lumino, ``blob:`` workers by the mermaid and PDF renderers. Inline
-    scripts never run. A `srcdoc` frame inherits this; frames that run scripts of their own
-    come from the frame page, which has `FRAME_POLICY`.
+    CodeMirror and Lumino, ``blob:`` workers by the mermaid and PDF renderers. A `srcdoc` frame
+    inherits this; frames that run scripts of their own come from the frame page, which has
+    `FRAME_POLICY`.
+
+    Parameters
+    ----------
+    inline_script:
+        The text of the one inline script that runs, allowed by its digest
+        (https://www.w3.org/TR/CSP3/#match-element-to-source-list). No other one ever does, and
+        no event handler in an attribute.
     """
     return _policy(
         _CLOSED
         | {
-            "script-src": f"'unsafe-eval' {scope.static}",
+            "script-src": f"'unsafe-eval' {_digest_source(inline_script)} {scope.static}",
             "style-src": f"'unsafe-inline' {scope.static}",
             "font-src": f"data: {scope.static}",
             "img-src": f"data: blob: {scope.static} {scope.door}",
@@ -105,6 +114,11 @@ knows no ``webrtc`` directive): the frame page takes it away, and by its Trusted
 documents within it from having it. What stays is that the browser opens a connection to
 where a frame is sent (by ``src``, ``location`` or a refresh) before it refuses to go there, and
 sends nothing over it."""
+
+
+def _digest_source(text: str) -> str:
+    """A script's text as a source: the SHA-256 digest of its UTF-8, in base64."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _policy(directives: dict[str, str]) -> str:

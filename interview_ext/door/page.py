@@ -16,6 +16,10 @@ from interview_ext.door.assets import PAGES_DIR, Assets, Extension, LabFiles
 
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
+START_SCRIPT = (PAGES_DIR / "start.js").read_text("utf-8")
+"""What stands in JupyterLab's page itself, so that it is there whatever else is lost: it loads
+again what a network has lost, and says so. The policy allows this text and no other."""
+
 EXTENSIONS = (
     "jupyter-interview-rooms",
     "@jupyter/collaboration-extension",
@@ -201,12 +205,13 @@ def page_config(
 
 
 def render_lab(config: dict[str, Any], *, assets: Assets, title: str) -> str:
-    """Return JupyterLab's page: its configuration and its first script."""
+    """Return JupyterLab's page: its configuration, `START_SCRIPT` and its first script."""
     return render(
         "lab.html",
         assets=assets,
         page=config,
         title=title,
+        files=assets.url_path,
         main=assets.url(assets.main_script),
     )
 
@@ -224,6 +229,7 @@ def render(template: str, *, assets: Assets, page: dict[str, Any], **texts: str)
     values = {name: html.escape(text) for name, text in texts.items()}
     values["static"] = html.escape(assets.url_path + "rooms/")
     values["page"] = _json_in_html(page)
+    values["start"] = START_SCRIPT
     source = (PAGES_DIR / template).read_text("utf-8")
     return _PLACE.sub(lambda match: values[match[1]], source)
 

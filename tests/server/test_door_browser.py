@@ -129,6 +129,13 @@ ATTEMPTS = {
     "an inline script": "new Promise(done => {{ const s = document.createElement('script'); "
     "s.textContent = 'window.ran = 1'; document.body.append(s); "
     "setTimeout(() => done(window.ran ? 'out' : 'held'), 50) }})",
+    "the page's own inline script with more in it": "new Promise(done => {{ "
+    "const s = document.createElement('script'), own = document.querySelector('[data-files]'); "
+    "s.textContent = own.textContent + 'window.ran = 1'; document.body.append(s); "
+    "setTimeout(() => done(window.ran ? 'out' : 'held'), 50) }})",
+    "a handler in an attribute": "new Promise(done => {{ const b = document.createElement('b'); "
+    "b.setAttribute('onclick', 'window.ran = 1'); document.body.append(b); b.click(); "
+    "setTimeout(() => done(window.ran ? 'out' : 'held'), 50) }})",
     "a script of the room": "new Promise(done => {{ const s = document.createElement('script'); "
     "s.onload = () => done('out'); s.onerror = () => done('held'); "
     "s.src = '{door}api/contents/data/little.csv'; document.body.append(s) }})",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -72,6 +74,24 @@ async def test_policies_name_paths_and_never_self(server: Server) -> None:
                     assert path.startswith((person.door, static)), (name, source)
                     assert source.split("/")[2] == server.origin.split("/")[2]
         assert person.door not in policy["script-src"]
+
+
+async def test_one_inline_script_is_allowed_and_it_is_the_one_that_the_page_has(
+    server: Server,
+) -> None:
+    inline = re.compile(r"<script(?![^>]* src=)(?![^>]*json)[^>]*>(.*?)</script>", re.DOTALL)
+    for _, page in await all_pages(server):
+        of_lab = "jupyter-config-data" in page.text
+        texts = inline.findall(page.text)
+        digests = [base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in texts]
+        allowed = re.findall(r"'sha\d+-([^']+)'", directives(page)["script-src"])
+        assert digests == allowed
+        assert len(texts) == of_lab
+        if of_lab:
+            loader, first = texts[0], server.doors.context.assets.main_script
+            assert page.text.index(loader) < page.text.index(first), "it is there before the others"
+            assert "</script" not in loader
+            assert "<!--" not in loader
 
 
 async def test_the_policy_names_the_host_that_the_browser_uses(server: Server) -> None:
