@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.chromium import BROWSER_ARGUMENTS, PATIENCE_MS
+
+from .network import Network
 
 RESULTS = Path("test-results")
 failed = pytest.StashKey[bool]()
@@ -41,6 +44,17 @@ class Demo:
 def demo(sandbox_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with running_demo(tmp_path_factory.mktemp("demo")) as demo:
         yield demo
+
+
+@pytest.fixture(scope="module")
+def network(demo: Demo) -> Iterator[Network]:
+    """A way to the demo server on which the network may fail."""
+    port = urlsplit(demo.base_url).port
+    assert port is not None
+    network = Network(port)
+    with network.during(network.way.standing()):
+        yield network
+    network.close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.whole.way import Failure
 
 from .conftest import Demo
+from .network import Network
 from .steps import (
     admit_and_start,
     code_cell,
@@ -20,11 +21,9 @@ from .steps import (
     outputs,
     replace_source,
 )
-from .test_unsaved_end import Network, network  # noqa: F401
 
 ASKED = {
     "services": "/api/kernelspecs",
-    "settings": "/lab/api/settings",
     "document": "/api/contents/interview.ipynb",
 }
 """What JupyterLab asks for at some moments of its start."""
@@ -38,7 +37,7 @@ def test_a_page_that_starts_without_network_goes_on_when_it_is_back(
     failure: Failure,
     demo: Demo,
     new_page: Callable[..., Page],
-    network: Network,  # noqa: F811
+    network: Network,
 ) -> None:
     title = f"Broken start {failure.value}"
     dashboard = open_dashboard(new_page(), demo)

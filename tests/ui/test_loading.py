@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, StorageState, expect
@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, Request, Route, StorageS
 from tests.whole.way import Failure
 
 from .conftest import Demo
+from .network import Network
 from .steps import begin_interview
-from .test_unsaved_end import Network
 
 AWAY_MS = 2_000
 LOADER_MS = 121_000
@@ -23,16 +23,6 @@ MAIN = re.compile(r"/static/\w+/lab/main\.\w+\.js")
 WIDTH = {"width": 1280, "height": 800}
 LOST = "The connection is lost."
 REFUSED = "The notebook did not open."
-
-
-@pytest.fixture(scope="module")
-def network(demo: Demo) -> Iterator[Network]:
-    port = urlsplit(demo.base_url).port
-    assert port is not None
-    network = Network(port)
-    with network.during(network.way.standing()):
-        yield network
-    network.close()
 
 
 class Seat:
@@ -72,6 +62,13 @@ def expect_lab(page: Page) -> None:
     expect(page.get_by_text(LOST)).to_have_count(0)
 
 
+def go_until_it_asks_for(scripts: int, page: Page, url: str) -> None:
+    """Go to a page and return when it has asked for so many scripts."""
+    asked = itertools.count(1)
+    with page.expect_request(lambda r: r.resource_type == "script" and next(asked) >= scripts):
+        page.goto(url, wait_until="commit")
+
+
 class Traffic:
     """What a page asked for.
 
@@ -107,14 +104,13 @@ class Traffic:
             self._came.add(request.url)
 
 
-@pytest.mark.parametrize("after_ms", [50, 200, 600])
+@pytest.mark.parametrize("scripts", [1, 20])
 def test_scripts_that_are_lost_with_the_network_are_loaded_when_it_is_back(
-    seat: Seat, new_page: Callable[..., Page], network: Network, after_ms: int
+    seat: Seat, new_page: Callable[..., Page], network: Network, scripts: int
 ) -> None:
     page = new_page(storage_state=seat.cookies)
     traffic = Traffic(page)
-    page.goto(network.way.of(seat.url), wait_until="commit")
-    page.wait_for_timeout(after_ms)
+    go_until_it_asks_for(scripts, page, network.way.of(seat.url))
     with network.during(network.way.failing(Failure.RESET)):
         expect(opening(page)).to_contain_text(LOST)
         page.wait_for_timeout(AWAY_MS)
@@ -122,6 +118,17 @@ def test_scripts_that_are_lost_with_the_network_are_loaded_when_it_is_back(
     assert traffic.lost
     assert not traffic.missing
     assert traffic.loads == 1
+
+
+def test_a_page_that_waits_for_the_network_says_so_when_it_has_all_scripts(
+    seat: Seat, new_page: Callable[..., Page], network: Network
+) -> None:
+    page = new_page(storage_state=seat.cookies)
+    with page.expect_request(lambda request: "/lab/api/settings" in request.url):
+        page.goto(network.way.of(seat.url), wait_until="commit")
+    with network.during(network.way.failing(Failure.RESET)):
+        expect(opening(page)).to_contain_text(LOST)
+    expect_lab(page)
 
 
 def test_a_style_sheet_that_is_lost_is_loaded_again(
@@ -152,8 +159,7 @@ def test_a_network_that_is_away_for_longer_than_the_loader_waits_ends_in_a_new_p
     page = new_page(storage_state=seat.cookies)
     page.clock.install()
     traffic = Traffic(page)
-    page.goto(network.way.of(seat.url), wait_until="commit")
-    page.wait_for_timeout(200)
+    go_until_it_asks_for(20, page, network.way.of(seat.url))
     with network.during(network.way.failing(failure)):
         page.wait_for_timeout(1_000)
         page.clock.fast_forward(LOADER_MS)

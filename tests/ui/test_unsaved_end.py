@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.whole.way import Failure, Way
+from tests.whole.way import Failure
 
 from .conftest import Demo
+from .network import Network
 from .steps import admit_and_start, code_cell, create_interview, invite, join, open_dashboard
 
 LEAVE_S = 10
 """After which a page about an interview that is over goes to the page about the end."""
-
-
-class Network:
-    """A `Way` for tests that are not asynchronous."""
-
-    def __init__(self, port: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.way = Way(port)
-
-    def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
-
-    @contextmanager
-    def during(self, manager: AbstractAsyncContextManager[Any]) -> Iterator[None]:
-        self._run(manager.__aenter__())
-        try:
-            yield
-        finally:
-            self._run(manager.__aexit__(None, None, None))
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-@pytest.fixture
-def network(demo: Demo) -> Iterator[Network]:
-    port = urlsplit(demo.base_url).port
-    assert port is not None
-    network = Network(port)
-    with network.during(network.way.standing()):
-        yield network
-    network.close()
 
 
 @pytest.mark.timeout(240)

@@ -18,6 +18,8 @@
   /** Times a file may fail that the server says it has. */
   const MAX_TRIES = 5;
   const QUIET_MS = 400;
+  /** Milliseconds after which the page looks whether there is a connection at all. */
+  const DOUBT_MS = 2_000;
   const SLOW_MS = 15_000;
   const RELOADED = 'interview-page-reloaded';
 
@@ -35,6 +37,8 @@
   let timer = 0;
   let asking = false;
   let lost = false; // the whole page: its loader has given up
+  let unreachable = false; // as JupyterLab's own requests may have found out, too
+  let looking = false;
   let refused = false;
   let started = false;
   let loadEventIsPast = false;
@@ -200,6 +204,23 @@
     }
   }
 
+  /** Find out whether the server can be reached; no answer may just be a slow one. */
+  async function look() {
+    looking = true;
+    try {
+      await fetch(`${files}rooms/icon.svg`, {
+        method: 'HEAD',
+        cache: 'no-store',
+        signal: AbortSignal.timeout(PROBE_MS)
+      });
+      unreachable = false;
+    } catch (reason) {
+      unreachable = reason.name !== 'TimeoutError';
+    }
+    looking = false;
+    show();
+  }
+
   // ---- what JupyterLab does meanwhile
 
   const observer = new MutationObserver(changes => {
@@ -226,6 +247,9 @@
       void loadPageAgain();
     } else if (!lost) {
       forgetAbandoned();
+    }
+    if (!looking && now - begun > DOUBT_MS) {
+      void look();
     }
     show();
   }
@@ -263,7 +287,7 @@
       return;
     }
     const waited = performance.now() - begun;
-    const offline = lost || failed.length > 0;
+    const offline = lost || unreachable || failed.length > 0;
     if (refused) {
       say(
         'The notebook did not open.',
