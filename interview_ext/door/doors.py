@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
@@ -55,6 +56,8 @@ _MAX_LANDING_BODY_BYTES = 16 * 1024
 _MAX_ORIGINS = 4
 """Host names under which one browser may reach its door; each has an application."""
 _SEATS_S = 2.0
+_BODY_S = 60.0
+"""How long a request's body may take; the largest that the API takes, at 35 kbit/s."""
 _CLOSE_AFTER_S = 2.0
 """After a seat's closing, handlers have this long to say why on their sockets."""
 
@@ -363,6 +366,9 @@ class _DoorDelegate(HTTPMessageDelegate):
             self._refuse(InterviewError("The server failed to answer this."))
         if self._gone or self._inner is None:
             return
+        connection = self._request.connection
+        if isinstance(connection, HTTP1Connection):
+            connection.set_body_timeout(_BODY_S)
         waiting = self._inner.headers_received(start_line, headers)
         if waiting is not None:
             await waiting
