@@ -101,7 +101,7 @@ class Doors(Router):
             options=options,
             links=links,
             assets=assets,
-            first_load=FirstLoad(assets, folder=cache_dir),
+            first_load=FirstLoad(assets, folder=cache_dir, is_page=self._is_page),
             lab_settings=LabSettings(lab, extensions=extensions),
             attempts=RateLimit(per_minute=options.join_attempts_per_minute),
             api_routes=api_routes or (lambda _admitted: ()),
@@ -178,6 +178,15 @@ class Doors(Router):
     def refusal(self, request: HTTPServerRequest, error: InterviewError) -> HTTPMessageDelegate:
         """Return what answers a request with an error and nothing else."""
         return self._landing.get_handler_delegate(request, RefusedHandler, {"error": error})
+
+    def _is_page(self, path: str) -> bool:
+        """Whether a URL path lies behind a door that somebody in a room has open here."""
+        match = _DOOR.match(path.removeprefix(self.context.links.rooms_path))
+        return match is not None and any(
+            (actor.room_id, actor.id, actor.admitted) == (match["room"], match["participant"], True)
+            for entry in self._entries.values()
+            for actor, _ in entry.applications
+        )
 
     # -- applications
 
