@@ -251,7 +251,7 @@ async def test_one_whose_server_is_just_coming_back_is_left_alone(
         await second.ended.wait()
         may_go.set()
         connection = await opening
-        while first.id not in office.desk._streams:  # noqa: ASYNC110 - of another end
+        while first.id not in office.desk._streams:
             assert first.death is None
             await asyncio.sleep(0.01)
     connection.close()

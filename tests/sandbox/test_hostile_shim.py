@@ -82,8 +82,9 @@ def hostile_image(sandbox_image: None) -> Iterator[str]:
         f"FROM {reference('python')}\nCOPY hostile.py /opt/\n"
         'ENTRYPOINT ["/opt/venv/bin/python", "-B", "/opt/hostile.py"]\n'
     )
+    shim = HOSTILE.replace("@SIZES@", repr([*SIZES]))
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, text in (("Dockerfile", dockerfile), ("hostile.py", HOSTILE.replace("@SIZES@", repr([*SIZES])))):
+        for name, text in (("Dockerfile", dockerfile), ("hostile.py", shim)):
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             entry.mode = 0o644
