@@ -24,6 +24,7 @@ from interview_ext.collab.shared import SharedDocument
 from interview_ext.collab.snapshots import Keeper, Snapshots
 from interview_ext.collab.store_health import StoreHealth
 from interview_ext.collab.wire.sets import read_state
+from interview_ext.collab.wire.update import EMPTY_UPDATE
 from interview_ext.errors import Conflict, StoreUnavailable
 from interview_ext.rooms.erasure import Author, ErasedText
 from interview_ext.rooms.ids import Clock, now
@@ -170,17 +171,25 @@ class Documents:
                 raise StoreUnavailable(
                     f"Not all of {document.path} could be saved yet.", hint="Try again."
                 )
+            await self._end_relays_elsewhere(document)
             entries = await self._log.read(document.id)
             eraser = Eraser(entries, await self._log.client_owners(document.id), author)
             written, text = await asyncio.to_thread(eraser.erase)
             # Also where nothing differs: the call before may have been cut off in its midst.
             await self._log.replace(document.id, written)
+            await self._end_relays_elsewhere(document)
             if self._exporter is not None:
                 last = entries[-1].seq if entries else 0
                 notebook = document.kind == "notebook"
                 content = await self.history(document).at(last, notebook=notebook)
                 await self._exporter.rewrite(document, content)
             return text
+
+    async def _end_relays_elsewhere(self, document: Document) -> None:
+        """Have no other server commit what it holds of a document, or show it: see `across`."""
+        if self._bus.shared:
+            mark = NewLogEntry(at=self._clock(), client=SEED_CLIENT, seat=None, update=EMPTY_UPDATE)
+            await self._log.append(document.id, [mark])
 
     async def close_room(self, room_id: str) -> None:
         """Commit what was done, write the files, and forget the room's documents.
