@@ -120,9 +120,8 @@ async def own_origins(services: Services, actor: Actor) -> dict[str, int]:
     room = await services.rooms.check(actor, Action.TIMELINE_READ)
     pieces: Counter[str] = Counter()
     for document in await services.store.list_documents(room.id):
-        for one in await services.store.list_origins(document.id):
-            if one.participant_id == actor.id and not one.deleted:
-                pieces[one.origin] += 1
+        own = await services.store.list_origins(document.id, by=actor.id)
+        pieces.update(one.origin for one in own if not one.deleted)
     return dict(pieces)
 
 

@@ -4,6 +4,11 @@ The update log is the order: every commit names the entry that it follows, so tw
 commit what contradicts. The bus only makes it fast. A relay that hears of entries it has no
 predecessors of, or hears that it may have missed something, reads the log; therefore plain
 messages are enough, and no stream has to be kept, trimmed and read again beside the log.
+
+An erasure writes the log anew under relays of other servers that may hold what it takes away, some
+of it not saved yet. So it puts an entry that does nothing, as no relay commits one, before what it
+reads and behind what it has written. A relay that finds such an entry behind what it has is given
+up with all it holds; nothing can be committed without having found it.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from interview_ext.collab.wire.framing import AwarenessEntry
+from interview_ext.collab.wire.update import EMPTY_UPDATE
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.model import LogEntry
 from interview_ext.rooms.ports import GAP, Bus, Message
@@ -35,6 +41,11 @@ class Update:
     seq: int
     update: bytes
     by_page: bool
+
+    @property
+    def ends_relays(self) -> bool:
+        """Whether it is an erasure's."""
+        return self.update == EMPTY_UPDATE
 
     @classmethod
     def of(cls, entry: LogEntry) -> Update:

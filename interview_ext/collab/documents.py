@@ -24,7 +24,8 @@ from interview_ext.collab.shared import SharedDocument
 from interview_ext.collab.snapshots import Keeper, Snapshots
 from interview_ext.collab.store_health import StoreHealth
 from interview_ext.collab.wire.sets import read_state
-from interview_ext.errors import Conflict
+from interview_ext.collab.wire.update import EMPTY_UPDATE
+from interview_ext.errors import Conflict, StoreUnavailable
 from interview_ext.rooms.erasure import Author, ErasedText
 from interview_ext.rooms.ids import Clock, now
 from interview_ext.rooms.model import Document, EditOrigin, NewLogEntry
@@ -159,26 +160,36 @@ class Documents:
 
         Raises
         ------
-        StoreUnavailable, Conflict
+        StoreUnavailable
+            Also if something in it is not saved yet: nothing was changed.
+        Conflict
         WireError
             The log holds what cannot be read; nothing was changed.
         """
         async with self._opening.setdefault(document.id, asyncio.Lock()):
-            shared = self._open.pop(document.id, None)
-            if shared is not None:
-                await shared.close(wait_s=self.limits.close_wait_s)
-                self._health.forget(document)
+            if not await self._let_go(document.id):
+                raise StoreUnavailable(
+                    f"Not all of {document.path} could be saved yet.", hint="Try again."
+                )
+            await self._end_relays_elsewhere(document)
             entries = await self._log.read(document.id)
             eraser = Eraser(entries, await self._log.client_owners(document.id), author)
             written, text = await asyncio.to_thread(eraser.erase)
             # Also where nothing differs: the call before may have been cut off in its midst.
             await self._log.replace(document.id, written)
+            await self._end_relays_elsewhere(document)
             if self._exporter is not None:
                 last = entries[-1].seq if entries else 0
                 notebook = document.kind == "notebook"
                 content = await self.history(document).at(last, notebook=notebook)
                 await self._exporter.rewrite(document, content)
             return text
+
+    async def _end_relays_elsewhere(self, document: Document) -> None:
+        """Have no other server commit what it holds of a document, or show it: see `across`."""
+        if self._bus.shared:
+            mark = NewLogEntry(at=self._clock(), client=SEED_CLIENT, seat=None, update=EMPTY_UPDATE)
+            await self._log.append(document.id, [mark])
 
     async def close_room(self, room_id: str) -> None:
         """Commit what was done, write the files, and forget the room's documents.
@@ -207,15 +218,19 @@ class Documents:
         now, the document stays open with what waits. Called by `branches`.
         """
         async with self._opening.setdefault(document_id, asyncio.Lock()):
-            shared = self._open.get(document_id)
-            if shared is None:
-                return True
-            if commit and not await shared.settle(wait_s=self.limits.close_wait_s):
-                return False
-            self._open.pop(document_id, None)
-            await shared.drop()
-            self._health.forget(shared.document)
+            return await self._let_go(document_id, commit=commit)
+
+    async def _let_go(self, document_id: str, *, commit: bool = True) -> bool:
+        """See `close_one`; whoever calls it has the document's turn."""
+        shared = self._open.get(document_id)
+        if shared is None:
             return True
+        if commit and not await shared.settle(wait_s=self.limits.close_wait_s):
+            return False
+        self._open.pop(document_id, None)
+        await shared.drop()
+        self._health.forget(shared.document)
+        return True
 
     async def _close(self, shared: SharedDocument) -> None:
         if shared.keeper is not None:

@@ -47,6 +47,10 @@ from interview_ext.rooms.ports import Bus, LogMoved, UpdateLog
 log = logging.getLogger(__name__)
 
 
+class _LogRewritten(Exception):
+    """Somebody was erased: what is held here may not be saved, or shown, any more."""
+
+
 class Relay:
     """The queue of one document, its worker, and its sockets."""
 
@@ -271,6 +275,10 @@ class Relay:
             await self._work_on()
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
+        except _LogRewritten:
+            log.info("%s: its log has been written anew", self._document.id)
+            self._broken()
+            self._shut()
         except BaseException:  # the engine's panics have no other base
             log.exception("%s: its relay has failed and is given up", self._document.id)
             self._broken()
@@ -448,7 +456,9 @@ class Relay:
             await self._take_in([Update.of(entry) for entry in entries])
 
     async def _take_in(self, updates: list[Update]) -> None:
-        """Apply and forward what another server has committed."""
+        """Apply and forward what another server has committed. Raises `_LogRewritten`."""
+        if any(each.ends_relays for each in updates):
+            raise _LogRewritten
         for each in updates:
             self._apply_one(each.update)
             self._intake.learn(each.update, by_page=each.by_page)

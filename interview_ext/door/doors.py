@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
@@ -55,6 +56,8 @@ _MAX_LANDING_BODY_BYTES = 16 * 1024
 _MAX_ORIGINS = 4
 """Host names under which one browser may reach its door; each has an application."""
 _SEATS_S = 2.0
+_BODY_S = 60.0
+"""How long a request's body may take; the largest that the API takes, at 35 kbit/s."""
 _CLOSE_AFTER_S = 2.0
 """After a seat's closing, handlers have this long to say why on their sockets."""
 
@@ -98,7 +101,7 @@ class Doors(Router):
             options=options,
             links=links,
             assets=assets,
-            first_load=FirstLoad(assets, folder=cache_dir),
+            first_load=FirstLoad(assets, folder=cache_dir, is_page=self._is_page),
             lab_settings=LabSettings(lab, extensions=extensions),
             attempts=RateLimit(per_minute=options.join_attempts_per_minute),
             api_routes=api_routes or (lambda _admitted: ()),
@@ -175,6 +178,15 @@ class Doors(Router):
     def refusal(self, request: HTTPServerRequest, error: InterviewError) -> HTTPMessageDelegate:
         """Return what answers a request with an error and nothing else."""
         return self._landing.get_handler_delegate(request, RefusedHandler, {"error": error})
+
+    def _is_page(self, path: str) -> bool:
+        """Whether a URL path lies behind a door that somebody in a room has open here."""
+        match = _DOOR.match(path.removeprefix(self.context.links.rooms_path))
+        return match is not None and any(
+            (actor.room_id, actor.id, actor.admitted) == (match["room"], match["participant"], True)
+            for entry in self._entries.values()
+            for actor, _ in entry.applications
+        )
 
     # -- applications
 
@@ -363,6 +375,9 @@ class _DoorDelegate(HTTPMessageDelegate):
             self._refuse(InterviewError("The server failed to answer this."))
         if self._gone or self._inner is None:
             return
+        connection = self._request.connection
+        if isinstance(connection, HTTP1Connection):
+            connection.set_body_timeout(_BODY_S)
         waiting = self._inner.headers_received(start_line, headers)
         if waiting is not None:
             await waiting

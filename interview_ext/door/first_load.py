@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,15 +24,29 @@ log = logging.getLogger(__name__)
 _LEARNED_KINDS = {"script", "style"}
 _LAB_PAGE = re.compile(r"/(lab|doc)(/|$)")
 _MAX_FILES = 250
+_MAX_BYTES = 12 * 1024 * 1024
+"""Of all files as they lie there, not compressed: a first load has 7 MB."""
 
 
 class FirstLoad:
-    """The files of a first load. Made once; asked by the static files and the lobby."""
+    """The files of a first load. Made once; asked by the static files and the lobby.
 
-    def __init__(self, assets: Assets, *, folder: Path | None) -> None:
+    Parameters
+    ----------
+    is_page:
+        Whether a URL path lies behind a door that is open. Static files are public: only who is in
+        a room may say what the lobbies fetch.
+    """
+
+    def __init__(
+        self, assets: Assets, *, folder: Path | None, is_page: Callable[[str], bool]
+    ) -> None:
         self._assets = assets
+        self._is_page = is_page
         self._file = folder / f"first-load-{assets.digest}.json" if folder else None
-        self._addresses = {assets.main_script: assets.main_script}
+        self._addresses: dict[str, str] = {}
+        self._bytes = 0
+        self._add(assets.main_script)
         if self._file is not None and self._file.is_file():
             self._load(self._file)
 
@@ -39,7 +54,7 @@ class FirstLoad:
         """Learn from a page of JupyterLab that loads the asset at `path`."""
         page = urlsplit(request.headers.get("Referer", "")).path
         kind = request.headers.get("Sec-Fetch-Dest")
-        if kind in _LEARNED_KINDS and _LAB_PAGE.search(page):
+        if kind in _LEARNED_KINDS and _LAB_PAGE.search(page) and self._is_page(page):
             self._add(f"{path}?{request.query}" if request.query else path)
 
     def urls(self) -> list[str]:
@@ -78,5 +93,8 @@ class FirstLoad:
         name = path.rpartition("/")[2]
         if query and query not in {f"v={part}" for part in name.split(".")[1:-1]}:
             return
-        if self._assets.get(path) is not None:
+        asset = self._assets.get(path)
+        size = asset.file.stat().st_size if asset is not None else _MAX_BYTES
+        if self._bytes + size < _MAX_BYTES:
             self._addresses[path] = address
+            self._bytes += size

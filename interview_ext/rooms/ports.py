@@ -284,8 +284,11 @@ class OriginStore(Protocol):
     ) -> None:
         """Store reports of one participant, of whom at most `keep` pieces are kept."""
 
-    async def list_origins(self, document_id: str) -> list[EditOrigin]:
-        """Return all reports about a document; each participant's in the order of storing."""
+    async def list_origins(self, document_id: str, *, by: str | None = None) -> list[EditOrigin]:
+        """Return the reports about a document, of one participant only if `by` names them.
+
+        Each participant's are in the order of storing.
+        """
 
     async def drop_origins(self, document_id: str, participant_id: str) -> None:
         """Remove what one participant reported, if there is anything. Called by `erasure`."""

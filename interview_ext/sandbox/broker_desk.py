@@ -236,9 +236,14 @@ class BrokerDesk:
             if before is not None:
                 before[0].close()
                 before[1].stream_lost()
-            attachment = await self.sandboxes.engine.attach(sandbox.container, receiver)
+            # Its client is here: nobody is to end it while the engine attaches.
             self._unfetched.discard(name)
             self._alone_since.pop(name, None)
+            try:
+                attachment = await self.sandboxes.engine.attach(sandbox.container, receiver)
+            except BaseException:
+                self._note_alone(name)
+                raise
             self._streams[name] = (attachment, receiver)
             return attachment
 

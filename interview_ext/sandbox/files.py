@@ -16,7 +16,7 @@ from interview_ext.errors import (
 
 from .broker import Listing, StoredFile, clean_path
 from .datasets import Dataset
-from .link import Link
+from .link import Link, is_number
 from .profiles import MIB
 
 FILE_CHUNK_BYTES = 512 * 1024
@@ -89,7 +89,7 @@ class SandboxFiles:
         found = []
         for row in rows:
             match row:
-                case [str() as path, int() as size]:
+                case [str() as path, size] if is_number(size):
                     found.append(StoredFile(path=path, size_bytes=size))
                 case _:
                     raise SandboxProtocolError("The list of files is none.")

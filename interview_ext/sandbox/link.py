@@ -53,7 +53,7 @@ lines printed one by one. It counts into the sandbox's memory."""
 REATTACH_TRIES = 5
 LONGEST_PAUSE_S = 1.0
 MAX_NUMBER = 2**63
-"""Above every count of frames or bytes that a shim can tell of."""
+"""Above every count of frames or bytes, of a file too, that a shim can tell of."""
 DIAGNOSTIC_CHARS = 2000
 MAX_JSON_BYTES = 4 * MIB
 """Largest JSON object of the shim's own: the list of 2000 files takes 2 MB at worst."""
@@ -308,7 +308,7 @@ class Link:
         received = greeting.get("received")
         if self._greeted.is_set() or greeting.get("version") != VERSION:
             raise SandboxProtocolError("The container greets out of turn.")
-        if not _is_number(received):
+        if not is_number(received):
             raise SandboxProtocolError("The container's greeting is incomplete.")
         if self._takes_over:
             self._begin_from(greeting, received)
@@ -322,7 +322,7 @@ class Link:
         """Go on where an earlier link has been."""
         match greeting:
             case {"next": first, "run": str() as run, "lost_bytes": lost}:
-                if not (_is_number(first) and first and _is_number(lost)):
+                if not (is_number(first) and first and is_number(lost)):
                     raise SandboxProtocolError("The container's greeting cannot be.")
             case _:
                 raise SandboxProtocolError("The container's greeting is incomplete.")
@@ -339,7 +339,7 @@ class Link:
             raise SandboxProtocolError("A reply is cut off.")
         head = _object(payload[4 : 4 + size])
         number = head.get("id")
-        if not _is_number(number):
+        if not is_number(number):
             raise SandboxProtocolError("A reply is to no request.")
         future = self._requests.get(number)
         if future is not None and not future.done():
@@ -451,7 +451,7 @@ class Link:
         return False
 
 
-def _is_number(value: object) -> TypeGuard[int]:
+def is_number(value: object) -> TypeGuard[int]:
     """Whether it is a count that a shim can tell of, and that is safe to reckon with."""
     return type(value) is int and 0 <= value < MAX_NUMBER
 
@@ -459,7 +459,7 @@ def _is_number(value: object) -> TypeGuard[int]:
 def _notice(payload: bytes) -> dict[str, Any]:
     """What the shim says of missing output. Raises SandboxProtocolError."""
     notice = _object(payload)
-    if not (_is_number(notice.get("bytes")) and _is_number(notice.get("count"))):
+    if not (is_number(notice.get("bytes")) and is_number(notice.get("count"))):
         raise SandboxProtocolError("A notice counts what cannot be.")
     return notice
 

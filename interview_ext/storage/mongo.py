@@ -322,11 +322,12 @@ class MongoStore(MongoRooms):
         if origins:
             await self._db.transact(work)
 
-    async def list_origins(self, document_id: str) -> list[EditOrigin]:
+    async def list_origins(self, document_id: str, *, by: str | None = None) -> list[EditOrigin]:
+        whose = {"document_id": document_id} | ({"participant_id": by} if by is not None else {})
         with self._db.reaching():
             rows = (
                 await self._db["origins"]
-                .find({"document_id": document_id})
+                .find(whose)
                 .sort([("participant_id", 1), ("number", 1)])
                 .to_list()
             )

@@ -4,7 +4,8 @@ A lease is a key that ends by itself after `TTL_S`; its server renews it each `R
 server counts the time from *before* it asked, by a clock that no stop of the process stops, and
 ends `MARGIN_S` earlier than Redis does: so it knows that it may have lost the lease before anybody
 else can have it, whatever kept it from renewing. A claim that finds the server's own lease, of an
-earlier claim whose answer was lost, is a renewal too.
+earlier claim whose answer was lost, is a renewal too; but not of one that it has given back: that
+release may still be on its way, and ends no lease but the one it names.
 
 A room's fence is a counter beside its lease. A server whose lease ran out may have it back as it
 was only if the counter still stands where this server's claim had left it: nobody has had the
@@ -49,7 +50,7 @@ FENCE_LIFE_S = 30 * 24 * 3600
 CLAIM = """
 local own = ' ' .. ARGV[1] .. ' ' .. ARGV[2]
 local lease = redis.call('GET', KEYS[1])
-if lease then
+if lease and lease ~= ARGV[6] then
   if string.sub(lease, -#own) == own then
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
     redis.call('EXPIRE', KEYS[2], ARGV[4])
@@ -62,7 +63,7 @@ if at - tonumber(redis.call('GET', KEYS[3])) <= tonumber(ARGV[5]) then return ''
 local fence = redis.call('INCR', KEYS[2])
 redis.call('EXPIRE', KEYS[2], ARGV[4])
 lease = fence .. own
-redis.call('SET', KEYS[1], lease, 'NX', 'PX', ARGV[3])
+redis.call('SET', KEYS[1], lease, 'PX', ARGV[3])
 return lease
 """
 RENEW = """
@@ -122,6 +123,8 @@ class RedisLeases:
         self._clock = clock
         self._server = new_id("srv")
         self._held: dict[str, _Held] = {}
+        self._released: dict[str, Lease] = {}
+        """By room, what was given back last."""
         self._listener: LeaseListener | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -148,14 +151,24 @@ class RedisLeases:
                 "The servers cannot agree at the moment on which of them runs cells."
             )
         asked_at = self._clock()
+        released = self._released.get(room_id)
         answer = await self._eval(
-            CLAIM, room_id, self._server, self._address, int(TTL_S * 1000), FENCE_LIFE_S, int(TTL_S)
+            CLAIM,
+            room_id,
+            self._server,
+            self._address,
+            int(TTL_S * 1000),
+            FENCE_LIFE_S,
+            int(TTL_S),
+            _text(released) if released else "",
         )
         if not answer:
             raise OwnerUnknown(
                 "Cells cannot be run at the moment: the bus of the servers has been restarted."
             )
         lease = _lease(room_id, answer)
+        if lease == self._released.get(room_id):  # since it was asked for
+            return await self.claim(room_id)
         if self.is_own(lease) and room_id not in self._held:
             self._held[room_id] = _Held(lease, asked_at + TTL_S - MARGIN_S)
         return lease
@@ -181,6 +194,7 @@ class RedisLeases:
         held = self._held.pop(room_id, None)
         if held is None:
             return
+        self._released[room_id] = held.lease
         try:
             await self._eval(RELEASE, room_id, _text(held.lease))
         except OwnerUnknown as error:

@@ -167,10 +167,11 @@ class SqliteLog:
 
         await self._db.write(work)
 
-    async def list_origins(self, document_id: str) -> list[EditOrigin]:
+    async def list_origins(self, document_id: str, *, by: str | None = None) -> list[EditOrigin]:
+        of_one = "" if by is None else "AND participant_id = ? "
         query = (
-            'SELECT participant_id, client, "start", "end", deleted, origin FROM origins '
-            "WHERE document_id = ? ORDER BY participant_id, number"
+            'SELECT participant_id, client, "start", "end", deleted, origin FROM origins '  # noqa: S608
+            f"WHERE document_id = ? {of_one}ORDER BY participant_id, number"
         )
 
         def work(db: sqlite3.Connection) -> list[EditOrigin]:
@@ -184,7 +185,7 @@ class SqliteLog:
                     origin=origin,
                 )
                 for participant_id, client, start, end, deleted, origin in db.execute(
-                    query, (document_id,)
+                    query, (document_id,) if by is None else (document_id, by)
                 )
             ]
 

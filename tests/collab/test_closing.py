@@ -16,6 +16,7 @@ from interview_ext.collab.sealing import BranchKeys, SealedLog
 from interview_ext.collab.shared import SharedDocument
 from interview_ext.errors import StoreUnavailable
 from interview_ext.rooms.branching import document_of
+from interview_ext.rooms.erasure import Author
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.model import Policy, Role
 from tests.collab.conftest import FailingLog, House
@@ -128,3 +129,26 @@ async def test_a_branch_that_is_not_saved_is_not_merged_but_later(house: House) 
     await branches.merge(actor, branch.id)
     assert await branches.own(actor) is None
     assert str(source_of(await house.shared())) == "saved, and not yet"
+
+
+async def test_nobody_is_erased_while_something_is_not_saved_but_later(house: House) -> None:
+    gone, stays = await house.person(Role.CANDIDATE), await house.person(Role.INTERVIEWER)
+    theirs, others = await house.page(gone).connect(), await house.page(stays).connect()
+    theirs.type("ERASEME")
+    await others.until(lambda: others.text == "ERASEME")
+    house.log.down = True
+    theirs.type("ERASEME")
+    others.type(", and what stays")
+    await theirs.round_trip()
+    await others.round_trip()
+    assert gone.seat is not None
+    author = Author(participant_id=gone.id, seats=frozenset({gone.seat.id}))
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await house.documents.erase(house.notebook, author)
+    house.log.down = False
+    async with asyncio.timeout(WAIT_S):
+        await (await house.shared()).committed()
+    await house.documents.erase(house.notebook, author)
+    assert str(source_of(await house.shared())) == ", and what stays"
+    assert not any(b"ERASEME" in e.update for e in await house.store.read(house.notebook.id))

@@ -16,6 +16,8 @@ from interview_ext.collab import snapshots
 from interview_ext.collab.across import LOOK_EVERY_S
 from interview_ext.collab.limits import Limits
 from interview_ext.collab.wire.update import read_update
+from interview_ext.errors import StoreUnavailable
+from interview_ext.rooms.erasure import Author
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.model import LogEntry, Role, RoomState
 from interview_ext.rooms.ports import Store, room_topic
@@ -167,6 +169,50 @@ async def test_all_type_at_once_on_all_servers(servers: list[House]) -> None:
         **dict.fromkeys("abcdef", 60),
         "#": 30 * SERVERS,
     }
+
+
+async def test_what_is_erased_comes_back_from_no_server(
+    servers: list[House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One could not save it before the log was replaced, another opens it just before that."""
+    here, cut_off, reads = servers
+    gone = await here.person(Role.CANDIDATE)
+    page = await cut_off.page(gone).connect()
+    other = await reads.page(await reads.person(Role.INTERVIEWER)).connect()
+    page.type("ERASEME")
+    await other.until(partial(_shows, other, "ERASEME"))
+    other.type(", and what stays")
+    await page.until(partial(_shows, page, other.text))
+    cut_off.log.down = True
+    page.type("ERASEME")
+    await page.round_trip()
+    late, early = await cut_off.shared(), await reads.shared()
+    replace = here.log.replace
+
+    async def slowly(document_id: str, written: list[LogEntry]) -> None:
+        while (again := await reads.shared()) is early:  # noqa: ASYNC110 - of its end
+            await asyncio.sleep(0.05)
+        assert "ERASEME" in str(again.ydoc.ydoc.get("source", type=Text))
+        await replace(document_id, written)
+        committing = asyncio.create_task(late.committed())
+        await asyncio.sleep(0)
+        cut_off.log.down = False
+        with pytest.raises(StoreUnavailable):  # it is given up, not committed
+            await committing
+
+    monkeypatch.setattr(here.log, "replace", slowly, raising=False)
+    assert gone.seat is not None
+    author = Author(participant_id=gone.id, seats=frozenset({gone.seat.id}))
+    async with asyncio.timeout(LOOKED_S):
+        await here.documents.erase(here.notebook, author)
+    await page.leave()
+    entries = await here.store.read(here.notebook.id)
+    assert not any(b"ERASEME" in entry.update for entry in entries)
+    assert await all_equal(servers, []) == ", and what stays"
+    changes = here.documents.history(here.notebook).changes(after=0, to=None, notebook=False)
+    seats = {entries[change.seq - 1].seat async for part in changes for change in part}
+    assert seats
+    assert None not in seats  # what ended the relays is nobody's change
 
 
 async def test_one_client_says_different_things_to_two_servers(servers: list[House]) -> None:

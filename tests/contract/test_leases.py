@@ -16,7 +16,13 @@ from interview_ext.errors import OwnerUnknown
 from interview_ext.rooms.ids import new_id
 from interview_ext.rooms.ports import Lease, Leases
 from interview_ext.storage.memory_leases import MemoryLeases
-from interview_ext.storage.redis_leases import TTL_S, RedisLeases, RedisTickets, uninterrupted
+from interview_ext.storage.redis_leases import (
+    RELEASE,
+    TTL_S,
+    RedisLeases,
+    RedisTickets,
+    uninterrupted,
+)
 from interview_ext.storage.redis_url import end
 from tests.services.redis import RedisServer
 
@@ -182,6 +188,69 @@ async def test_a_claim_whose_answer_was_lost_counts_from_the_next(
             await b.claim("r")
             assert not (a.owns("r") and b.owns("r"))
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_a_release_that_comes_late_ends_no_later_claim(
+    two: Pair, monkeypatch: pytest.MonkeyPatch, given_up: bool
+) -> None:
+    """It is on its way, or was given up, when the same server claims the room again."""
+    a, _, b, _ = two
+    asked = a._eval
+    held_up, may_go = asyncio.Event(), asyncio.Event()
+    late: list[asyncio.Task[Any]] = []
+
+    async def slowly(script: str, *args: Any) -> Any:
+        if script != RELEASE:
+            return await asked(script, *args)
+
+        async def arrives() -> Any:
+            await may_go.wait()
+            return await asked(script, *args)
+
+        late.append(asyncio.create_task(arrives()))
+        held_up.set()
+        if given_up:
+            raise OwnerUnknown("Nobody knows what has become of it.")
+        return await late[0]
+
+    monkeypatch.setattr(a, "_eval", slowly)
+    first = await a.claim("r")
+    releasing = asyncio.create_task(a.release("r"))
+    await held_up.wait()
+    again = await a.claim("r")
+    may_go.set()
+    await asyncio.gather(releasing, *late)
+    assert a.owns("r")
+    assert await b.claim("r") == again
+    assert again.fence > first.fence
+    assert not b.owns("r")
+
+
+async def test_a_claim_that_was_asked_for_before_a_release_is_asked_for_again(
+    two: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _, b, _ = two
+    asked = a._eval
+    answered, may_go = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any) -> Any:
+        answer = await asked(*args)
+        answered.set()
+        await may_go.wait()
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(a, "_eval", slowly)
+        claiming = asyncio.create_task(a.claim("r"))
+        await answered.wait()
+    await a.claim("r")
+    await a.release("r")
+    may_go.set()
+    lease = await claiming
+    assert a.owns("r")
+    assert await b.claim("r") == lease
+    assert not b.owns("r")
 
 
 async def test_without_redis_nobody_is_sure_and_afterwards_all_is_as_it_was(

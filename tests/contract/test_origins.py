@@ -26,6 +26,9 @@ async def test_reports_come_back_as_they_were_stored(store: Store) -> None:
     await store.add_origins("doc_a", "person_a", [], keep=10)
     assert await store.list_origins("doc_a") == [first, second, other]
     assert await store.list_origins("doc_b") == []
+    assert await store.list_origins("doc_a", by="person_a") == [first, second]
+    assert await store.list_origins("doc_a", by="person_b") == [other]
+    assert await store.list_origins("doc_a", by="person_c") == []
 
 
 async def test_of_each_participant_no_more_are_kept_than_are_wanted(store: Store) -> None:

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
-from interview_ext.errors import BadRequest, TooManyRequests
+from interview_ext.errors import BadRequest, EngineUnavailable, TooManyRequests
 from interview_ext.sandbox import broker_desk, broker_server, broker_tickets
 from interview_ext.sandbox.broker_client import BrokerClient
 from interview_ext.sandbox.broker_clients import BrokerUsers
@@ -212,6 +213,81 @@ async def test_one_whose_server_is_back_while_another_is_ended_is_left_alone(
     async with asyncio.timeout(PATIENCE_S):
         await third.ended.wait()
     assert slow_end.second.death is None
+    connection.close()
+
+
+async def checks_from_now_on(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = office.desk
+    assert desk._checking is not None
+    desk._checking.cancel()
+    await asyncio.gather(desk._checking, return_exceptions=True)
+    monkeypatch.setattr(broker_desk, "CHECK_S", 0.05)
+    desk._checking = asyncio.create_task(desk._check())
+
+
+async def test_one_whose_server_is_just_coming_back_is_left_alone(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.desk._abandoned_s = 3600
+    for room in "ab":
+        await (await client.claim("python", room=room)).let_go()
+    first, second = office.desk._claimed.values()
+    engine = office.desk.sandboxes.engine
+    attach, begun, may_go = engine.attach, asyncio.Event(), asyncio.Event()
+
+    async def slowly(container: str, *args: Any) -> Any:
+        if container == first.container:
+            begun.set()
+            await may_go.wait()
+        return await attach(container, *args)
+
+    monkeypatch.setattr(engine, "attach", slowly)
+    opening = asyncio.create_task(client._http.open_stream(f"/v1/claims/{first.id}/stream"))
+    async with asyncio.timeout(PATIENCE_S):
+        await begun.wait()
+        await long_alone(office, second)
+        office.desk._alone_since.update(dict.fromkeys(office.desk._alone_since, float("-inf")))
+        await checks_from_now_on(office, monkeypatch)
+        await second.ended.wait()
+        may_go.set()
+        connection = await opening
+        while first.id not in office.desk._streams:
+            assert first.death is None
+            await asyncio.sleep(0.01)
+    connection.close()
+
+
+async def test_one_that_its_server_could_not_attach_to_is_alone(
+    office: Office, client: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.desk._abandoned_s = 3600
+    http = client._http
+    path = f"/v1/claims/{(await http.ask('POST', '/v1/claims', wish('a')))['id']}"
+    (sandbox,) = office.desk._claimed.values()
+    before = await http.open_stream(f"{path}/stream")
+    async with asyncio.timeout(PATIENCE_S):
+        while sandbox.id not in office.desk._streams:  # noqa: ASYNC110 - of another end
+            await asyncio.sleep(0.01)
+    await http.ask("POST", f"{path}/freeze")
+
+    engine = office.desk.sandboxes.engine
+    attach = engine.attach
+
+    async def fails(container: str, *args: Any) -> Any:
+        if container == sandbox.container:
+            raise EngineUnavailable("The engine does not answer.")
+        return await attach(container, *args)
+
+    monkeypatch.setattr(engine, "attach", fails)
+    connection = await http.open_stream(f"{path}/stream")
+    async with asyncio.timeout(PATIENCE_S):
+        while await connection.read_message() is not None:
+            pass
+    office.desk._abandoned_s = 0.1
+    await checks_from_now_on(office, monkeypatch)
+    async with asyncio.timeout(PATIENCE_S):
+        await sandbox.ended.wait()
+    before.close()
     connection.close()
 
 

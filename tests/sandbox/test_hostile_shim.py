@@ -11,7 +11,7 @@ from dataclasses import replace
 import docker
 import pytest
 
-from interview_ext.errors import SandboxError
+from interview_ext.errors import SandboxError, SandboxProtocolError
 from interview_ext.sandbox.deaths import Reason
 from interview_ext.sandbox.images import reference
 from interview_ext.sandbox.profiles import PYTHON
@@ -22,12 +22,16 @@ IMAGE = "interview-sandbox-test-hostile:1"
 
 # The real shim, but for what it answers to a request for a file of a certain name.
 HOSTILE = """
-import sys, time
+import json, struct, sys, time
 sys.path.insert(0, "/opt/interview")
 import shim
 
+SIZES = @SIZES@
+
 class Hostile(shim.Shim):
     def answer_file(self, payload):
+        if b'"do": "list"' in payload:
+            return self.answer_list(payload)
         offence = payload.split(b'"path": "', 1)[1].split(b'"', 1)[0].decode()
         add = self.outbox.add
         raw = self.outbox.unsent.append
@@ -57,8 +61,18 @@ class Hostile(shim.Shim):
             os.write(1, b"\\0" * 100_000)
             sys.exit(3)
 
+    def answer_list(self, payload):
+        (size,) = struct.unpack_from("!I", payload)
+        number = json.loads(payload[4 : 4 + size])["id"]
+        size = SIZES.pop(0)
+        answer = f'{{"id": {number}, "files": [["x", {size}]], "complete": true}}'.encode()
+        self.outbox.add(shim.REPLY, 0, struct.pack("!I", len(answer)) + answer)
+
 Hostile().run()
 """
+
+SIZES = ("-1", "true", "1.0", "null", str(2**63), "1" + "0" * 3000, str(2**63 - 1))
+"""What a file's size is said to be, one after the other: only the last can be one."""
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +82,9 @@ def hostile_image(sandbox_image: None) -> Iterator[str]:
         f"FROM {reference('python')}\nCOPY hostile.py /opt/\n"
         'ENTRYPOINT ["/opt/venv/bin/python", "-B", "/opt/hostile.py"]\n'
     )
+    shim = HOSTILE.replace("@SIZES@", repr([*SIZES]))
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, text in (("Dockerfile", dockerfile), ("hostile.py", HOSTILE)):
+        for name, text in (("Dockerfile", dockerfile), ("hostile.py", shim)):
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             entry.mode = 0o644
@@ -117,3 +132,15 @@ async def test_an_offence_ends_the_container(
     if offence != "garbage-after-exit":
         assert "what no sandbox sends" in sandbox.death.detail
     assert problems == []
+
+
+async def test_only_what_a_file_can_have_is_taken_for_its_size(
+    hostile_image: str, make_sandboxes: MakeSandboxes
+) -> None:
+    sandboxes = await make_sandboxes(profile=replace(PYTHON, image=hostile_image))
+    sandbox = await sandboxes.claim("python", room="room-1")
+    for _ in SIZES[:-1]:
+        with pytest.raises(SandboxProtocolError):
+            await sandbox.listing()
+    (file,) = (await sandbox.listing()).files
+    assert file.size_bytes == int(SIZES[-1])

@@ -207,6 +207,7 @@ async def test_the_lobby_learns_what_jupyterlab_loads(server: Server) -> None:
         p for p in context.assets._index if p.startswith("lab/jlab_core") and p.endswith(".js")
     )
     headers = {"Referer": f"{server.origin}{person.door}doc/tree/x", "Sec-Fetch-Dest": "script"}
+    assert (await person.get("lab")).status_code == 200
     await person.client.get(context.assets.url(seen), headers=headers)
     assert context.assets.url(seen) in context.first_load.urls()
     stray = "rooms/join.js"
@@ -218,9 +219,11 @@ async def test_the_lobby_learns_what_jupyterlab_loads(server: Server) -> None:
 
 async def test_the_lobby_learns_each_file_once_and_by_its_own_name(server: Server) -> None:
     context, client = server.doors.context, server.client()
+    person = await server.candidate(await server.room())
+    assert (await person.get("lab")).status_code == 200
     names = [p for p in context.assets._index if re.fullmatch(r"lab/\d+\.[0-9a-f]{16}\.js", p)]
     honest, forged = (context.assets.url(name) for name in names[:2])
-    headers = {"Referer": "http://evil.example/lab", "Sec-Fetch-Dest": "script"}
+    headers = {"Referer": f"{server.origin}{person.door}lab", "Sec-Fetch-Dest": "script"}
     version = honest.split(".")[-2]
     assert (await client.get(f"{honest}?v={version}", headers=headers)).status_code == 200
     assert f"{honest}?v={version}" in context.first_load.urls()
@@ -232,6 +235,31 @@ async def test_the_lobby_learns_each_file_once_and_by_its_own_name(server: Serve
     assert context.first_load.urls() == before
 
 
+async def test_the_lobby_learns_only_from_pages_in_the_room(server: Server) -> None:
+    context, client = server.doors.context, server.client()
+    room = await server.room()
+    waiting = await server.candidate(room, admitted=False)
+    assert (await waiting.get("lobby")).status_code == 200
+    before = context.first_load.urls()
+    name = next(p for p in context.assets._index if context.assets.url(p) not in before)
+    nobody = f"{server.room_path(room)}person_nobody/lab"
+    for page in (f"{waiting.door}lab", nobody, "/lab", f"/lab{waiting.door}lab"):
+        headers = {"Referer": f"{server.origin}{page}", "Sec-Fetch-Dest": "script"}
+        assert (await client.get(context.assets.url(name), headers=headers)).status_code == 200
+        assert context.first_load.urls() == before, page
+
+
+async def test_what_the_lobby_fetches_ahead_is_bounded(server: Server, tmp_path: Path) -> None:
+    assets = server.doors.context.assets
+    sizes = {path: asset.file.stat().st_size for path, asset in assets._index.items()}
+    largest_first = sorted(sizes, key=lambda path: -sizes[path])
+    (tmp_path / f"first-load-{assets.digest}.json").write_text(json.dumps(largest_first))
+    learned = FirstLoad(assets, folder=tmp_path, is_page=lambda _: True).urls()
+    total = sum(sizes[url.removeprefix(assets.url_path)] for url in learned)
+    megabyte = 1024 * 1024
+    assert 11 * megabyte < total < 12 * megabyte < sum(sizes.values())
+
+
 async def test_a_list_that_was_kept_is_read_as_it_would_be_learned(
     server: Server, tmp_path: Path
 ) -> None:
@@ -240,7 +268,7 @@ async def test_a_list_that_was_kept_is_read_as_it_would_be_learned(
     versioned = f"{names[0]}?v={names[0].split('.')[-2]}"
     kept = [versioned, names[0], f"{names[1]}?v=0", f"{names[1]}?v=1", "lab/gone.js", 7]
     (tmp_path / f"first-load-{assets.digest}.json").write_text(json.dumps(kept))
-    urls = FirstLoad(assets, folder=tmp_path).urls()
+    urls = FirstLoad(assets, folder=tmp_path, is_page=lambda _: True).urls()
     assert urls == [assets.url(assets.main_script), assets.url_path + versioned]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from tornado.websocket import WebSocketClientConnection
 
+from interview_ext.door import doors
 from interview_ext.rooms.model import Role, SeatState
 from tests.server.conftest import Person, Server, serve
 from tests.server.door_support import seat_of
@@ -260,3 +262,36 @@ async def test_a_body_that_ends_after_the_removal_is_not_answered(
     kinds = [event.kind for event in await server.services.store.list_events(room.id)]
     assert kinds[len(before) :] == ["participant.removed"]
     writer.close()
+
+
+@pytest.mark.parametrize("path", ["api/contents/interview.ipynb?content=1", "chat", "join"])
+async def test_a_body_that_does_not_end_ends_with_its_connection(
+    server: Server, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Whether the handler takes the body as a whole or as it comes, with and without a seat."""
+    monkeypatch.setattr(doors, "_BODY_S", 0.5)
+    room = await server.room()
+    person = await server.candidate(room)
+    method = "GET" if path.startswith("api/contents") else "POST"
+    own = {
+        "chat": f"{person.door}interview/api/rooms/{room.id}/chat",
+        "join": f"{server.room_path(room)}api/join",
+    }
+    at = urlsplit(server.origin)
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    writer.write(
+        f"{method} {own.get(path, person.door + path)} HTTP/1.1\r\nHost: {at.netloc}\r\n"
+        f"Cookie: interview-seat-{person.participant_id}={person.seat}; _xsrf=own\r\n"
+        "X-XSRFToken: own\r\n"
+        "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n".encode()
+    )
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b" ")
+                await writer.drain()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        assert await reader.read(1) == b""
+    writer.close()
+    assert (await person.get("interview/api/rooms/" + room.id)).status_code == 200
