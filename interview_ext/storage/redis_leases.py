@@ -124,7 +124,7 @@ class RedisLeases:
         self._server = new_id("srv")
         self._held: dict[str, _Held] = {}
         self._released: dict[str, Lease] = {}
-        """By room, what was given back last."""
+        """By room, what was given back last; for as long as Redis would have kept it."""
         self._listener: LeaseListener | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -190,11 +190,16 @@ class RedisLeases:
     def is_own(self, lease: Lease) -> bool:
         return lease.server == self._server
 
+    def _forget(self, released: Lease) -> None:
+        if self._released.get(released.room_id) == released:
+            del self._released[released.room_id]
+
     async def release(self, room_id: str) -> None:
         held = self._held.pop(room_id, None)
         if held is None:
             return
         self._released[room_id] = held.lease
+        asyncio.get_running_loop().call_later(TTL_S, self._forget, held.lease)
         try:
             await self._eval(RELEASE, room_id, _text(held.lease))
         except OwnerUnknown as error:

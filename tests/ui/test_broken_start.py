@@ -31,6 +31,11 @@ LASTS_S = {Failure.RESET: 2, Failure.SWALLOWED: 8}
 """How long the network is away: too long for one more attempt, at which it would be back."""
 
 
+def go_until_it_asks_for(path: str, page: Page, address: str) -> None:
+    with page.expect_request(lambda request: path in request.url):
+        page.goto(address, wait_until="commit")
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("failure", LASTS_S)
 def test_a_page_that_starts_without_network_goes_on_when_it_is_back(
@@ -49,8 +54,7 @@ def test_a_page_that_starts_without_network_goes_on_when_it_is_back(
     address = page.url
 
     for number, (moment, path) in enumerate(ASKED.items()):
-        with page.expect_request(lambda request, path=path: path in request.url):
-            page.goto(address, wait_until="commit")
+        go_until_it_asks_for(path, page, address)
         with network.during(network.way.failing(failure)):
             page.wait_for_timeout(LASTS_S[failure] * 1000)
         expect(code_cell(page, 0), moment).to_be_visible()
