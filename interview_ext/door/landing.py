@@ -18,7 +18,7 @@ from interview_ext.api import schemas
 from interview_ext.door.base import ErrorMixin, error_body, secure_headers, wants_page
 from interview_ext.door.context import DoorContext, Route
 from interview_ext.door.csp import FRAME_POLICY, STATIC_POLICY, Scope, page_policy
-from interview_ext.door.page import render
+from interview_ext.door.page import AGAIN_SCRIPT, render
 from interview_ext.door.seats import seat_secrets, set_seat_cookie
 from interview_ext.errors import (
     BadRequest,
@@ -52,7 +52,7 @@ class PublicHandler(ErrorMixin):
         """Let the answer be one of our own pages, which may talk to what is below `path`."""
         origin = self.context.links.origin(self.request)
         scope = Scope(origin=origin, door_path=path, static_path=self.context.assets.url_path)
-        self.set_header("Content-Security-Policy", page_policy(scope))
+        self.set_header("Content-Security-Policy", page_policy(scope, inline_script=AGAIN_SCRIPT))
 
     def get_current_user(self) -> None:
         """Nobody: without this, access logs would ask a login that is not there."""

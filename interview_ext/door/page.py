@@ -19,6 +19,8 @@ _PLACE = re.compile(r"\{\{(\w+)\}\}")
 START_SCRIPT = (PAGES_DIR / "start.js").read_text("utf-8")
 """What stands in JupyterLab's page itself, so that it is there whatever else is lost: it loads
 again what a network has lost, and says so. The policy allows this text and no other."""
+AGAIN_SCRIPT = (PAGES_DIR / "again.js").read_text("utf-8")
+"""What stands in our own small pages, for the same reason."""
 
 EXTENSIONS = (
     "jupyter-interview-rooms",
@@ -230,6 +232,7 @@ def render(template: str, *, assets: Assets, page: dict[str, Any], **texts: str)
     values["static"] = html.escape(assets.url_path + "rooms/")
     values["page"] = _json_in_html(page)
     values["start"] = START_SCRIPT
+    values["again"] = AGAIN_SCRIPT
     source = (PAGES_DIR / template).read_text("utf-8")
     return _PLACE.sub(lambda match: values[match[1]], source)
 

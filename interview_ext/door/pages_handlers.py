@@ -10,7 +10,7 @@ from interview_ext.api import views
 from interview_ext.api.branch_cookie import set_branch_cookie
 from interview_ext.door.base import DoorHandler, wants_page
 from interview_ext.door.csp import page_policy
-from interview_ext.door.page import page_config, render, render_lab
+from interview_ext.door.page import AGAIN_SCRIPT, page_config, render, render_lab
 from interview_ext.errors import Forbidden, InterviewError, NotFound, RoomNotLive
 from interview_ext.rooms import roles
 from interview_ext.rooms.actor import Actor
@@ -58,7 +58,7 @@ class PageHandler(DoorHandler):
         if not isinstance(error, InterviewError) or not wants_page(self.request):
             super().write_error(status_code, **kwargs)
             return
-        self.set_header("Content-Security-Policy", page_policy(self.settings["interview_scope"]))
+        self._use_page_policy()
         title = "This interview is gone" if isinstance(error, NotFound) else "This did not work"
         page = render(
             "refused.html",
@@ -69,6 +69,10 @@ class PageHandler(DoorHandler):
             hint=error.hint,
         )
         self.show(page)
+
+    def _use_page_policy(self) -> None:
+        policy = page_policy(self.settings["interview_scope"], inline_script=AGAIN_SCRIPT)
+        self.set_header("Content-Security-Policy", policy)
 
     def _may_look_back(self, room: Room) -> bool:
         may = roles.allowed(self.actor.role, room.state, admitted=self.actor.admitted)
@@ -102,7 +106,7 @@ class SmallPage(PageHandler):
             config["prefetch"] = self.context.first_load.urls()
         else:
             config["copies"] = await self._copies()
-        self.set_header("Content-Security-Policy", page_policy(self.settings["interview_scope"]))
+        self._use_page_policy()
         texts = {"title": room.title, "cells_run_in": self.context.options.cells_run_in}
         self.show(render(f"{page}.html", assets=self.context.assets, page=config, **texts))
 

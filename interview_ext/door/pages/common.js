@@ -50,6 +50,17 @@ export async function ask(path, { method = 'GET', body } = {}) {
   return data;
 }
 
+/** Whether the server answers; a connection that is dead is gone then. */
+export async function isThere() {
+  const url = document.querySelector('link[rel=icon]').href;
+  try {
+    await fetch(url, { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(PROBE_MS) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Have the browser throw away connections that it keeps and that are dead.
  *
@@ -57,13 +68,10 @@ export async function ask(path, { method = 'GET', body } = {}) {
  * keeps connections use each; one that is aborted takes its connection with it.
  */
 export function dropDeadConnections() {
-  const url = document.querySelector('link[rel=icon]').href;
-  const probe = () =>
-    fetch(url, { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(PROBE_MS) }).catch(
-      () => undefined // That was one.
-    );
-  return Promise.all(Array.from({ length: POOLED }, probe));
+  return Promise.all(Array.from({ length: POOLED }, isThere));
 }
+
+export const pause = ms => new Promise(done => setTimeout(done, ms));
 
 /** The first cookie of that name: the one with the longest path, which is this door's. */
 function cookie(name) {

@@ -1,8 +1,10 @@
 // The landing page of a link. Opening it has no effect: the server learns of the token only
 // by the two requests below, in their bodies.
 
-import { ROLES, ask, byId, duration, page, showProblem, showTerms, until, when } from './common.js';
+import { ROLES, ask, byId, duration, page, pause, showProblem, showTerms, until, when } from './common.js';
 
+const UNAVAILABLE = 503;
+const AGAIN_MS = 2_000;
 const secret = location.hash.slice(1);
 const api = `${page.roomPath}api/`;
 
@@ -17,6 +19,25 @@ async function enterByTicket(ticket) {
   history.replaceState(null, '', location.pathname); // it is worth nothing a second time
   const { url } = await ask(`${api}join`, { method: 'POST', body: { ticket } });
   location.replace(url);
+}
+
+/** Ask what the link is for, as often as it takes. */
+async function lookUp() {
+  for (;;) {
+    try {
+      const look = await ask(`${api}look`, { method: 'POST', body: { token: secret } });
+      byId('problem').hidden = true;
+      return look;
+    } catch (error) {
+      if (error.status && error.status !== UNAVAILABLE) {
+        throw error;
+      }
+      if (byId('problem').hidden) {
+        showProblem({ message: error.message, hint: 'This page goes on by itself when it can.' });
+      }
+      await pause(AGAIN_MS);
+    }
+  }
 }
 
 function show(look) {
@@ -77,7 +98,7 @@ async function begin() {
     await enterByTicket(secret.slice('ticket.'.length));
     return;
   }
-  const look = await ask(`${api}look`, { method: 'POST', body: { token: secret } });
+  const look = await lookUp();
   if (look.url) {
     byId('title').textContent = 'Welcome back, one moment…';
     location.replace(look.url);

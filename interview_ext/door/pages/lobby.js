@@ -6,7 +6,9 @@ import {
   ask,
   byId,
   dropDeadConnections,
+  isThere,
   page,
+  pause,
   showProblem,
   showTerms,
   until,
@@ -15,6 +17,7 @@ import {
 import { prefetch } from './prefetch.js';
 import { Stream } from './stream.js';
 
+const AGAIN_MS = 1_000;
 const OVER = ['ended', 'archived'];
 const CLOSINGS = {
   'declined by the host': 'The host cannot let you in now.',
@@ -148,6 +151,9 @@ async function go() {
   say('You have been let in. Opening the notebook…', '', 'in');
   document.title = 'You have been let in';
   await fresh;
+  while (!(await isThere())) {
+    await pause(AGAIN_MS); // Going now would end on a page of the browser's.
+  }
   location.replace(page.doorPath);
 }
 

@@ -1,0 +1,96 @@
+// Brings a small page back that has lost its script or its style with its connection.
+//
+// This stands in the page itself: whoever has the page has this. A browser asks for each of them
+// once, and without its script the page would stay as it is for good.
+
+'use strict';
+{
+  const FIRST_PAUSE_MS = 1_000;
+  const MAX_PAUSE_MS = 16_000;
+  /** Milliseconds in which the server has to answer whether it is there. */
+  const PROBE_MS = 5_000;
+  const SLOW_MS = 15_000;
+  const RELOADS = 'interview-page-reloads';
+
+  const styles = []; // that were lost
+  let scriptIsLost = false;
+  let isWaiting = false;
+  // A file that the server truly does not have is asked for ever more rarely.
+  let pause = Math.min(FIRST_PAUSE_MS * 2 ** reloads(), MAX_PAUSE_MS);
+
+  function reloads(set) {
+    try {
+      if (set !== undefined) {
+        sessionStorage.setItem(RELOADS, set);
+      }
+      return Number(sessionStorage.getItem(RELOADS));
+    } catch {
+      return 4; // It cannot be counted.
+    }
+  }
+
+  function say(text) {
+    const place = document.getElementById('problem');
+    if (place && place.textContent !== text) {
+      place.textContent = text;
+      place.hidden = !text;
+    }
+  }
+
+  async function isThere() {
+    try {
+      await fetch(document.querySelector('link[rel=icon]').href, {
+        method: 'HEAD',
+        cache: 'no-store',
+        signal: AbortSignal.timeout(PROBE_MS)
+      });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async function waitForServer() {
+    isWaiting = true;
+    do {
+      say('The connection is lost. The page goes on by itself when it is back.');
+      await new Promise(done => setTimeout(done, pause));
+      pause = Math.min(2 * pause, MAX_PAUSE_MS);
+    } while (!(await isThere()));
+    if (scriptIsLost) {
+      reloads(reloads() + 1);
+      location.reload();
+      return;
+    }
+    isWaiting = false;
+    say('');
+    for (const style of styles.splice(0)) {
+      style.parentNode.insertBefore(style, style.nextSibling); // It is fetched anew.
+    }
+  }
+
+  addEventListener(
+    'error',
+    ({ target }) => {
+      scriptIsLost ||= target instanceof HTMLScriptElement;
+      if (target instanceof HTMLLinkElement) {
+        styles.push(target);
+      }
+      if (!isWaiting && (scriptIsLost || styles.length)) {
+        void waitForServer();
+      }
+    },
+    true
+  );
+  const slow = setTimeout(
+    () => say('This takes longer than usual. If nothing happens, load the page again.'),
+    SLOW_MS
+  );
+  addEventListener('load', () => {
+    clearTimeout(slow);
+    if (!isWaiting) {
+      say('');
+      reloads(0);
+    }
+  });
+}
