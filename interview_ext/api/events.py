@@ -63,7 +63,8 @@ class HostEventsSocket(EventsSocket):
         if message["type"] == "waiting":
             return [_waiting(message)]
         if message["type"] == "hello":
-            return [one.message for one in await self._waiting.now()]
+            hello = m.HostHello(type="hello", server_time=self.services.clock())
+            return [hello, *(one.message for one in await self._waiting.now())]
         return [m.RoomsMessage(type="rooms")]
 
 

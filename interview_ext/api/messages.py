@@ -118,6 +118,13 @@ class ElsewhereMessage(Model):
     waiting: list[WaitingMessage]
 
 
+class HostHello(Model):
+    """The first message to a dashboard, and after it may have missed something."""
+
+    type: Literal["hello"]
+    server_time: AwareDatetime
+
+
 class RoomsMessage(Model):
     """The host's list of rooms has changed: read it again."""
 
@@ -162,5 +169,7 @@ RoomSocketMessage = Annotated[
 ]
 """All that comes over a room's events socket."""
 
-HostSocketMessage = Annotated[WaitingMessage | RoomsMessage | Pong, Field(discriminator="type")]
+HostSocketMessage = Annotated[
+    HostHello | WaitingMessage | RoomsMessage | Pong, Field(discriminator="type")
+]
 """All that comes over the dashboard's events socket."""

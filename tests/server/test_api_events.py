@@ -329,7 +329,10 @@ async def test_who_goes_away_before_being_let_in_is_not_here(server: Server) -> 
 async def test_a_host_hears_of_somebody_who_waits_wherever_they_are(server: Server) -> None:
     here, elsewhere = await server.room(title="Here"), await server.room(title="Elsewhere")
     before = await server.candidate(elsewhere, admitted=False, name="Early")
+    asked_at = server.services.clock()
     dashboard = await host_outside(server).listen("/events")
+    hello = await dashboard.until("hello")
+    assert asked_at <= datetime.fromisoformat(hello["server_time"]) <= server.services.clock()
     first = await dashboard.until("waiting", participant_id=before.participant_id)
     assert (first["title"], first["name"]) == ("Elsewhere", "Early")
     inside = await listener(server, here, await server.host(here))

@@ -90,7 +90,7 @@ def test_types_of_all_socket_messages_stand_in_the_document() -> None:
         "sandbox", "durable", "store", "waiting", "elsewhere", "seat_closed", "pong",
     }  # fmt: skip
     assert set(schemas_["HostSocketMessage"]["discriminator"]["mapping"]) == {
-        "waiting", "rooms", "pong",
+        "hello", "waiting", "rooms", "pong",
     }  # fmt: skip
 
 

@@ -941,7 +941,20 @@ export interface components {
         Hold: {
             held: boolean;
         };
-        HostSocketMessage: components["schemas"]["WaitingMessage"] | components["schemas"]["RoomsMessage"] | components["schemas"]["Pong"];
+        /**
+         * HostHello
+         * @description The first message to a dashboard, and after it may have missed something.
+         */
+        HostHello: {
+            /** Format: date-time */
+            server_time: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "hello";
+        };
+        HostSocketMessage: components["schemas"]["HostHello"] | components["schemas"]["WaitingMessage"] | components["schemas"]["RoomsMessage"] | components["schemas"]["Pong"];
         /**
          * InputDoneMessage
          * @description That input was answered, or its run is over.

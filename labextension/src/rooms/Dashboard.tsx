@@ -138,7 +138,7 @@ function Card(props: Props & { entry: RoomEntry }): React.ReactElement {
           <span className="jp-Interview-State" data-state={room.state}>
             {stateName(room.state, trans)}
           </span>
-          <RoomTime room={room} trans={trans} />
+          <RoomTime model={model} room={room} trans={trans} />
           <span className="jp-Interview-Buttons">
             <Button
               kind={over ? 'plain' : 'accept'}
@@ -275,9 +275,14 @@ function Lobby(props: Props & { entry: RoomEntry }): React.ReactElement | null {
   );
 }
 
-function RoomTime(props: { room: Room; trans: TranslationBundle }): React.ReactElement {
-  const { room, trans } = props;
-  const time = countdown(room, useNow());
+function RoomTime(props: {
+  model: RoomsModel;
+  room: Room;
+  trans: TranslationBundle;
+}): React.ReactElement {
+  const { model, room, trans } = props;
+  useNow();
+  const time = countdown(room, model.now);
   return (
     <span className="jp-Interview-Card-time">
       <time dateTime={room.starts_at}>{dateAndTime(room.starts_at)}</time>

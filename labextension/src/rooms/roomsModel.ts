@@ -20,6 +20,9 @@ import type {
 import type { MessageSource } from './model';
 import { whoWaits } from './model';
 
+/** Milliseconds until a list that could not be read is read again. */
+const AGAIN_MS = 5_000;
+
 /** The part of the API that the dashboard uses; `Client` is one. */
 export interface HostApi {
   hostEvents(): MessageSource<HostMessage>;
@@ -51,7 +54,11 @@ export interface RoomEntry {
 
 /** Lists rooms and people, kept up to date by the host's event socket. */
 export class RoomsModel implements IDisposable {
-  constructor(private readonly _api: HostApi) {
+  /** @param browserNow - The browser's clock, in milliseconds. */
+  constructor(
+    private readonly _api: HostApi,
+    private readonly _browserNow: () => number = Date.now
+  ) {
     this._source = _api.hostEvents();
     this._source.message.connect(this._onMessage, this);
     this._source.connectedChanged.connect(this._onConnected, this);
@@ -81,6 +88,11 @@ export class RoomsModel implements IDisposable {
     return this._loaded;
   }
 
+  /** The server's clock, in milliseconds. */
+  get now(): number {
+    return this._browserNow() + this._clockOffset;
+  }
+
   /** Why the list could not be read; null if it could. */
   get failure(): unknown {
     return this._failure;
@@ -95,6 +107,7 @@ export class RoomsModel implements IDisposable {
       return;
     }
     this._isDisposed = true;
+    window.clearTimeout(this._retry);
     this._source.dispose();
     Signal.clearData(this);
   }
@@ -192,6 +205,7 @@ export class RoomsModel implements IDisposable {
       this._failure = null;
     } catch (reason) {
       this._failure = reason;
+      this._readLater();
     }
     this._loaded = true;
     this._changed.emit();
@@ -199,6 +213,14 @@ export class RoomsModel implements IDisposable {
       if (!before.has(waiting.participant_id)) {
         this._somebodyWaits.emit(waiting);
       }
+    }
+  }
+
+  /** Whoever was told of the failure sees it go by itself. */
+  private _readLater(): void {
+    window.clearTimeout(this._retry);
+    if (!this._isDisposed) {
+      this._retry = window.setTimeout(() => void this.refresh(), AGAIN_MS);
     }
   }
 
@@ -215,6 +237,9 @@ export class RoomsModel implements IDisposable {
   }
 
   private _onMessage(_: unknown, message: HostMessage): void {
+    if (message.type === 'hello') {
+      this._clockOffset = Date.parse(message.server_time) - this._browserNow();
+    }
     if (message.type !== 'pong') {
       void this.refresh();
     }
@@ -234,6 +259,8 @@ export class RoomsModel implements IDisposable {
   private _again: Promise<void> | null = null;
   private _loaded = false;
   private _failure: unknown = null;
+  private _clockOffset = 0;
+  private _retry = 0;
   private _isDisposed = false;
 }
 
