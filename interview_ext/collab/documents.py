@@ -164,7 +164,7 @@ class Documents:
             Also if something in it is not saved yet: nothing was changed.
         Conflict
         WireError
-            The log holds what cannot be read; nothing was changed.
+            The log holds what cannot be read; nobody's text was changed.
         """
         async with self._opening.setdefault(document.id, asyncio.Lock()):
             if not await self._let_go(document.id):

@@ -113,10 +113,11 @@ class Extension:
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """One static file. `path` is relative to `Assets.url_path`."""
+    """One static file of so many bytes. `path` is relative to `Assets.url_path`."""
 
     path: str
     file: Path
+    size: int
     content_type: str
     compressible: bool
 
@@ -137,7 +138,11 @@ class Assets:
         self._add("rooms", PAGES_DIR)
         frame = PAGES_DIR / "frame.html"
         self._index["frame/"] = Asset(
-            path="frame/", file=frame, content_type="text/html; charset=utf-8", compressible=True
+            path="frame/",
+            file=frame,
+            size=frame.stat().st_size,
+            content_type="text/html; charset=utf-8",
+            compressible=True,
         )
         self.main_script = f"lab/{lab.main_script}"
         self.digest = self._digest()
@@ -193,10 +198,11 @@ class Assets:
 
 def _asset(path: str, file: Path) -> Asset:
     guessed = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0]
+    size = file.stat().st_size
     return Asset(
         path=path,
         file=file,
+        size=size,
         content_type=guessed or "application/octet-stream",
-        compressible=file.suffix in _COMPRESSED_SUFFIXES
-        and file.stat().st_size >= _MIN_COMPRESSED_BYTES,
+        compressible=file.suffix in _COMPRESSED_SUFFIXES and size >= _MIN_COMPRESSED_BYTES,
     )

@@ -94,7 +94,6 @@ class FirstLoad:
         if query and query not in {f"v={part}" for part in name.split(".")[1:-1]}:
             return
         asset = self._assets.get(path)
-        size = asset.file.stat().st_size if asset is not None else _MAX_BYTES
-        if self._bytes + size < _MAX_BYTES:
+        if asset is not None and self._bytes + asset.size < _MAX_BYTES:
             self._addresses[path] = address
-            self._bytes += size
+            self._bytes += asset.size

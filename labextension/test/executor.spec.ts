@@ -192,6 +192,23 @@ describe('RoomExecutor', () => {
     expect(refusals).toEqual([]);
   });
 
+  it('gives up what waits for its keystrokes when a run before it fails', async () => {
+    const submit = room.submit.bind(room);
+    let times = 0;
+    room.submit = newRun =>
+      times++ === 0
+        ? submit(newRun)
+        : Promise.reject(new ApiError(409, 'source_mismatch', 'It is another.'));
+    const first = run(codeCell('1/0')).catch(() => false);
+    const second = run(codeCell('2'));
+    await until(() => times > 1);
+    room.end(0, { state: 'error' });
+    expect(await first).toBe(false);
+    expect(await second).toBe(false);
+    expect(room.submitted).toHaveLength(1);
+    expect(refusals).toEqual([]);
+  });
+
   it('says in the end that the server has something else', async () => {
     const refusal = new ApiError(409, 'source_mismatch', 'It is another.');
     room.refusal = refusal;

@@ -1,3 +1,4 @@
+import { ApiError } from '../src/api/errors';
 import type { HostMessage, Invite, Person, Room } from '../src/api/types';
 import { countdown } from '../src/rooms/countdown';
 import type { HostApi } from '../src/rooms/roomsModel';
@@ -7,13 +8,14 @@ import { makeRoom, NOW, Wire } from './fixtures';
 class HostServer implements Partial<HostApi> {
   readonly wire = new Wire<HostMessage>();
   failures = 0;
+  failure = ApiError.offline();
   asked = 0;
 
   hostEvents = (): Wire<HostMessage> => this.wire;
   rooms = (): Promise<Room[]> => {
     this.asked++;
     return this.failures-- > 0
-      ? Promise.reject(new Error('The server does not answer.'))
+      ? Promise.reject(this.failure)
       : Promise.resolve([makeRoom()]);
   };
   participants = (): Promise<Person[]> => Promise.resolve([]);
@@ -42,6 +44,16 @@ describe('RoomsModel', () => {
     expect(model.entries).toHaveLength(1);
     await jest.advanceTimersByTimeAsync(60_000);
     expect(server.asked).toBe(3);
+  });
+
+  it('does not ask again where it may not ask', async () => {
+    server.failures = 100;
+    server.failure = new ApiError(403, 'forbidden', 'Only hosts may.');
+    const model = new RoomsModel(server as unknown as HostApi);
+    await model.refresh();
+    await jest.advanceTimersByTimeAsync(60_000);
+    expect(server.asked).toBe(1);
+    model.dispose();
   });
 
   it('reads nothing any more once it is disposed', async () => {

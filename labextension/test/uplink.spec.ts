@@ -116,7 +116,7 @@ describe('Uplink', () => {
 
   it('of JupyterLab are made again while the server cannot read', async () => {
     jest.useFakeTimers();
-    const answers = [503, 503, 200, 503];
+    const answers = [503, 502, 200, 503];
     window.fetch = jest.fn(() =>
       Promise.resolve({ status: answers.shift() } as Response)
     );

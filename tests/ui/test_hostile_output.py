@@ -166,6 +166,8 @@ def _completer_settings(scene: Scene, changed: dict[str, object]) -> Iterator[No
         assert answer.ok, answer.text()
         scene.host.reload()
         expect(scene.host.locator(".jp-CodeCell").first).to_be_visible()
+        # Before that nobody completes anything.
+        expect(scene.host.get_by_text("| Idle")).to_be_visible()
 
     put(changed)
     yield

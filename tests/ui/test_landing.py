@@ -59,6 +59,62 @@ def test_an_invitation_whose_parts_are_lost_comes_all_the_same(
     assert losses.left == 0
 
 
+def test_an_invitation_waits_until_the_server_itself_answers(
+    demo: Demo, new_page: Callable[..., Page]
+) -> None:
+    dashboard = open_dashboard(new_page(), demo)
+    create_interview(dashboard, "Gateway")
+    page = new_page()
+    losses = Losses(page, "/join\\.js", 1)
+    away = [True]
+    page.route(
+        re.compile("/icon\\.svg"),
+        lambda route: (
+            route.fulfill(status=502)
+            if away[0] and route.request.method == "HEAD"
+            else route.continue_()
+        ),
+    )
+    page.goto(invite(dashboard, "Gateway", "Candidate"), wait_until="commit")
+    expect(page.get_by_role("alert").first).to_contain_text(LOST)
+    page.wait_for_timeout(5_000)
+    assert losses.loads == 1, "a page that is loaded from a gateway alone is gone"
+    away.clear()
+    away.append(False)
+    expect(page.get_by_role("heading", name="Gateway")).to_be_visible()
+
+
+def test_an_invitation_whose_script_never_comes_is_not_loaded_for_ever(
+    demo: Demo, new_page: Callable[..., Page]
+) -> None:
+    dashboard = open_dashboard(new_page(), demo)
+    create_interview(dashboard, "Blocked")
+    page = new_page()
+    losses = Losses(page, "/common\\.js", 1000)
+    page.goto(invite(dashboard, "Blocked", "Candidate"), wait_until="commit")
+    expect(page.get_by_role("alert").first).to_contain_text(LOST)
+    page.evaluate("sessionStorage.setItem('interview-page-reloads', 6)")
+    again = page.get_by_role("button", name="Load the page again")
+    expect(again).to_be_visible()
+    loads = losses.loads
+    page.wait_for_timeout(3_000)
+    assert losses.loads == loads
+    losses.left = 0
+    again.click()
+    expect(page.get_by_role("heading", name="Blocked")).to_be_visible()
+
+
+def test_what_is_wrong_with_a_link_stays_on_the_page(
+    demo: Demo, new_page: Callable[..., Page]
+) -> None:
+    dashboard = open_dashboard(new_page(), demo)
+    create_interview(dashboard, "Cut link")
+    page = new_page()
+    page.goto(invite(dashboard, "Cut link", "Candidate").partition("#")[0])
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("alert").first).to_contain_text("This link is not complete")
+
+
 def test_a_lobby_whose_script_is_lost_leads_into_the_room(
     demo: Demo, new_page: Callable[..., Page]
 ) -> None:

@@ -10,12 +10,14 @@
   /** Milliseconds in which the server has to answer whether it is there. */
   const PROBE_MS = 5_000;
   const SLOW_MS = 15_000;
+  /** Times the page is loaded again by itself before whoever sits there is asked to. */
+  const MAX_RELOADS = 6;
   const RELOADS = 'interview-page-reloads';
 
   const styles = []; // that were lost
   let scriptIsLost = false;
   let isWaiting = false;
-  // A file that the server truly does not have is asked for ever more rarely.
+  let said = '';
   let pause = Math.min(FIRST_PAUSE_MS * 2 ** reloads(), MAX_PAUSE_MS);
 
   function reloads(set) {
@@ -25,29 +27,48 @@
       }
       return Number(sessionStorage.getItem(RELOADS));
     } catch {
-      return 4; // It cannot be counted.
+      return MAX_RELOADS; // It cannot be counted.
     }
   }
 
   function say(text) {
     const place = document.getElementById('problem');
-    if (place && place.textContent !== text) {
+    if (!place || place.textContent === text) {
+      return;
+    }
+    if (text || place.textContent === said) {
+      // What the page's own script has said stays.
       place.textContent = text;
       place.hidden = !text;
+      said = text;
     }
   }
 
+  /** Whether the server itself answers; a proxy before it that cannot reach it says 502 or 504. */
   async function isThere() {
     try {
-      await fetch(document.querySelector('link[rel=icon]').href, {
+      const { status } = await fetch(document.querySelector('link[rel=icon]').href, {
         method: 'HEAD',
         cache: 'no-store',
         signal: AbortSignal.timeout(PROBE_MS)
       });
-      return true;
+      return status < 500 && status !== 429;
     } catch {
       return false;
     }
+  }
+
+  /** It may be refused by something in between, again and again. */
+  function askToLoadAgain() {
+    say('A part of this page could not be loaded.');
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = 'Load the page again';
+    button.addEventListener('click', () => {
+      reloads(0);
+      location.reload();
+    });
+    document.getElementById('problem')?.append(' ', button);
   }
 
   async function waitForServer() {
@@ -57,6 +78,10 @@
       await new Promise(done => setTimeout(done, pause));
       pause = Math.min(2 * pause, MAX_PAUSE_MS);
     } while (!(await isThere()));
+    if (scriptIsLost && reloads() >= MAX_RELOADS) {
+      askToLoadAgain();
+      return;
+    }
     if (scriptIsLost) {
       reloads(reloads() + 1);
       location.reload();

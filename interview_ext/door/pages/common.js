@@ -50,12 +50,15 @@ export async function ask(path, { method = 'GET', body } = {}) {
   return data;
 }
 
+/** Whether an answer's status, 0 for none, says that another one may come by itself. */
+export const isPassing = status => status === 0 || status === 429 || status >= 500;
+
 /** Whether the server answers; a connection that is dead is gone then. */
 export async function isThere() {
   const url = document.querySelector('link[rel=icon]').href;
+  const signal = AbortSignal.timeout(PROBE_MS);
   try {
-    await fetch(url, { method: 'HEAD', cache: 'no-store', signal: AbortSignal.timeout(PROBE_MS) });
-    return true;
+    return !isPassing((await fetch(url, { method: 'HEAD', cache: 'no-store', signal })).status);
   } catch {
     return false;
   }

@@ -1,9 +1,20 @@
 // The landing page of a link. Opening it has no effect: the server learns of the token only
 // by the two requests below, in their bodies.
 
-import { ROLES, ask, byId, duration, page, pause, showProblem, showTerms, until, when } from './common.js';
+import {
+  ROLES,
+  ask,
+  byId,
+  duration,
+  isPassing,
+  page,
+  pause,
+  showProblem,
+  showTerms,
+  until,
+  when
+} from './common.js';
 
-const UNAVAILABLE = 503;
 const AGAIN_MS = 2_000;
 const secret = location.hash.slice(1);
 const api = `${page.roomPath}api/`;
@@ -29,7 +40,7 @@ async function lookUp() {
       byId('problem').hidden = true;
       return look;
     } catch (error) {
-      if (error.status && error.status !== UNAVAILABLE) {
+      if (!isPassing(error.status)) {
         throw error;
       }
       if (byId('problem').hidden) {

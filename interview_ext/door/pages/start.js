@@ -20,6 +20,7 @@
   const QUIET_MS = 400;
   /** Milliseconds after which the page looks whether there is a connection at all. */
   const DOUBT_MS = 2_000;
+  const MAX_DOUBT_MS = 16_000;
   const SLOW_MS = 15_000;
   const RELOADED = 'interview-page-reloaded';
 
@@ -38,7 +39,8 @@
   let asking = false;
   let lost = false; // the whole page: its loader has given up
   let unreachable = false; // as JupyterLab's own requests may have found out, too
-  let looking = false;
+  let lookAt = performance.now() + DOUBT_MS;
+  let lookPause = DOUBT_MS;
   let refused = false;
   let started = false;
   let loadEventIsPast = false;
@@ -172,6 +174,7 @@
       return;
     }
     refused = true;
+    clearInterval(watching);
     attempt.refused = true;
     attempt.first.dispatchEvent(new Event('error'));
   }
@@ -206,7 +209,8 @@
 
   /** Find out whether the server can be reached; no answer may just be a slow one. */
   async function look() {
-    looking = true;
+    lookAt = performance.now() + PROBE_MS + lookPause;
+    lookPause = Math.min(MAX_DOUBT_MS, 2 * lookPause);
     try {
       await fetch(`${files}rooms/icon.svg`, {
         method: 'HEAD',
@@ -217,7 +221,6 @@
     } catch (reason) {
       unreachable = reason.name !== 'TimeoutError';
     }
-    looking = false;
     show();
   }
 
@@ -248,7 +251,7 @@
     } else if (!lost) {
       forgetAbandoned();
     }
-    if (!looking && now - begun > DOUBT_MS) {
+    if (now >= lookAt) {
       void look();
     }
     show();

@@ -44,7 +44,7 @@ export class Client {
     settings: ServerConnection.ISettings,
     private readonly _uplink = new Uplink(settings.baseUrl)
   ) {
-    // An event stream has its own bounds, and learns from them that the network is silent.
+    // The browser's own sockets: an event stream bounds them itself, which tells it of silence.
     this._settings = { ...settings, fetch: _uplink.fetch, WebSocket };
     this._url = new URL(prefix, settings.baseUrl).href;
     this._wsUrl = this._url.replace(/^http/, 'ws');

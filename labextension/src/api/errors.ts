@@ -41,6 +41,11 @@ export class ApiError extends Error {
     return this.hint ? `${this.message} ${this.hint}` : this.message;
   }
 
+  /** Whether the next try may go well by itself. */
+  get isPassing(): boolean {
+    return this.code === 'offline' || this.status === 429 || this.status >= 500;
+  }
+
   /** Read the error out of an answer's body, whatever it holds. */
   static fromBody(status: number, body: unknown): ApiError {
     if (isErrorBody(body)) {

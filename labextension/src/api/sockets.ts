@@ -24,7 +24,7 @@ export class PageSocket extends WebSocket {
     this._giveUpAfter(OPENING_MS);
   }
 
-  /** Close those to which nothing has come since that time of the browser's clock. */
+  /** Close those to which nothing has come since that time of the browser's clock, if ever. */
   static giveUpSilentSince(time: number): void {
     for (const socket of PageSocket._open) {
       if (socket._heardAt < time) {

@@ -11,7 +11,8 @@ const PROBE_MS = 2_000;
 
 /** Milliseconds for which JupyterLab is not told that the server cannot read its store. */
 const PATIENCE_MS = 60_000;
-const UNAVAILABLE = 503;
+/** The server's word for it, and that of a proxy that cannot reach the server. */
+const UNAVAILABLE = new Set([502, 503, 504]);
 /** Milliseconds until something is asked again, at first and at most. */
 const FIRST_PAUSE_MS = 500;
 const LAST_PAUSE_MS = 5_000;
@@ -148,12 +149,16 @@ export class Uplink {
         // A request's body can be read once.
         const request = input instanceof window.Request ? input.clone() : input;
         const response = await this.fetch(request, init);
-        if (response.status !== UNAVAILABLE || Date.now() >= until) {
+        if (!UNAVAILABLE.has(response.status) || Date.now() >= until) {
           return response;
         }
       } catch (reason) {
-        // What the page's policy refuses fails like this, too; while the server answers otherwise.
-        if (!isFailure(reason) || ((await this._probe()) && --left === 0)) {
+        if (!isFailure(reason)) {
+          throw reason;
+        }
+        // What the page's policy refuses fails like this, too: while the server answers otherwise.
+        left = (await this._probe()) ? left - 1 : READS;
+        if (left === 0) {
           throw reason;
         }
       }
@@ -168,7 +173,7 @@ export class Uplink {
       init?.signal ??
       (typeof input === 'object' && 'signal' in input ? input.signal : null);
     const abort = (): void => {
-      request.abort();
+      request.abort(asked?.reason);
     };
     if (asked?.aborted) {
       abort();

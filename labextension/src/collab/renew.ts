@@ -13,9 +13,8 @@ export interface SocketProvider {
 /**
  * Have the provider connect anew, unless something has come since `lostAt`.
  *
- * A network that swallows everything closes nothing: y-websocket notices after 30 s when its
- * socket was open, and never when it was still opening. What the room's events socket has found
- * out helps it. The provider's own handler of a closed socket then does what it always does.
+ * A network that swallows everything closes nothing: y-websocket notices after 30 s. What
+ * the room's events socket has found out helps it. The provider's own handler of a closed socket then does what it always does.
  *
  * @param lostAt - When the room's connection was lost; with `Infinity`, connect in any case.
  */

@@ -95,8 +95,9 @@ export class RoomExecutor implements INotebookCellExecutor {
   /** Submit in the order of calls; null if a failure came in between. */
   private _enqueue(cell: Cell, source: string): Promise<Run | null> {
     const failures = this._failures;
+    const isOff = (): boolean => failures !== this._failures || cell.isDisposed;
     const submitted = this._last.then(async () => {
-      if (failures !== this._failures || cell.isDisposed) {
+      if (isOff()) {
         return null;
       }
       const document = this._documentOf(cell);
@@ -107,11 +108,12 @@ export class RoomExecutor implements INotebookCellExecutor {
           'This notebook does not belong to the interview.'
         );
       }
-      return this._submit({
+      const run = {
         document,
         cell_id: cell.model.sharedModel.getId(),
         source_sha256: await sha256(source)
-      });
+      };
+      return this._submit(run, isOff);
     });
     this._last = submitted.then(
       () => undefined,
@@ -120,9 +122,10 @@ export class RoomExecutor implements INotebookCellExecutor {
     return submitted;
   }
 
-  /** Submit as soon as the server has what the page showed. */
-  private async _submit(run: NewRun): Promise<Run> {
-    for (const until = Date.now() + ARRIVAL_MS; ;) {
+  /** Submit as soon as the server has what the page showed; null if it is off until then. */
+  private async _submit(run: NewRun, isOff: () => boolean): Promise<Run | null> {
+    const until = Date.now() + ARRIVAL_MS;
+    while (!isOff()) {
       try {
         return await this._runner.submit(run);
       } catch (reason) {
@@ -133,6 +136,7 @@ export class RoomExecutor implements INotebookCellExecutor {
       }
       await new Promise(resolve => window.setTimeout(resolve, PAUSE_MS));
     }
+    return null;
   }
 
   private _finish(

@@ -17,6 +17,7 @@ import type {
   Template,
   Waiting
 } from '../api/types';
+import { ApiError } from '../api/errors';
 import type { MessageSource } from './model';
 import { whoWaits } from './model';
 
@@ -205,7 +206,9 @@ export class RoomsModel implements IDisposable {
       this._failure = null;
     } catch (reason) {
       this._failure = reason;
-      this._readLater();
+      if (ApiError.from(reason).isPassing) {
+        this._readLater();
+      }
     }
     this._loaded = true;
     this._changed.emit();
