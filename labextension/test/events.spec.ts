@@ -1,5 +1,6 @@
+import { LATE_MS } from '../src/api/deadline';
 import { ANSWER_MS, EventStream, PING_MS } from '../src/api/events';
-import { LATE_MS, OPENING_MS } from '../src/api/sockets';
+import { OPENING_MS } from '../src/api/sockets';
 
 /** What the stream uses of a WebSocket; the test is its network. */
 class FakeSocket {

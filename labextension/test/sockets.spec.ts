@@ -1,4 +1,5 @@
-import { LATE_MS, OPENING_MS, PageSocket } from '../src/api/sockets';
+import { LATE_MS } from '../src/api/deadline';
+import { OPENING_MS, PageSocket } from '../src/api/sockets';
 
 const URL = 'ws://localhost/never';
 

@@ -26,6 +26,7 @@
 
   /** Where all files of this page lie; another set of files lies elsewhere. */
   const files = new URL(document.currentScript.dataset.files, location.href).href;
+  const icon = `${files}rooms/icon.svg`;
   const view = document.getElementById('opening');
   const [headline, detail] = view.querySelectorAll('p');
   const begun = performance.now();
@@ -150,15 +151,18 @@
 
   const addressOf = element => element.getAttribute('src') ?? element.getAttribute('href');
 
+  const head = address =>
+    fetchOnce(address, {
+      method: 'HEAD',
+      cache: 'no-store',
+      redirect: 'manual',
+      signal: AbortSignal.timeout(PROBE_MS)
+    });
+
   /** The status of the server's answer; 0 if there is none, or one only of a proxy before it. */
   async function probe(address) {
     try {
-      const { status } = await fetchOnce(address, {
-        method: 'HEAD',
-        cache: 'no-store',
-        redirect: 'manual',
-        signal: AbortSignal.timeout(PROBE_MS)
-      });
+      const { status } = await head(address);
       // A redirect, such as to a proxy's login, is not shown to scripts.
       return status >= 500 || status === 429 ? 0 : status || 302;
     } catch {
@@ -197,7 +201,7 @@
     window.stop(); // Requests without an answer would keep the connections from the next ones.
     // As many as there are connections: one that is dead goes with the request that it swallowed,
     // and is not there for the new page.
-    const ask = () => Promise.all(Array.from({ length: POOLED }, () => probe(`${files}rooms/icon.svg`)));
+    const ask = () => Promise.all(Array.from({ length: POOLED }, () => probe(icon)));
     while (!started && !(await ask()).some(Boolean)) {
       await new Promise(done => setTimeout(done, pause));
       pause = Math.min(MAX_PAUSE_MS, pause * 2);
@@ -212,11 +216,7 @@
     lookAt = performance.now() + PROBE_MS + lookPause;
     lookPause = Math.min(MAX_DOUBT_MS, 2 * lookPause);
     try {
-      await fetch(`${files}rooms/icon.svg`, {
-        method: 'HEAD',
-        cache: 'no-store',
-        signal: AbortSignal.timeout(PROBE_MS)
-      });
+      await head(icon);
       unreachable = false;
     } catch (reason) {
       unreachable = reason.name !== 'TimeoutError';

@@ -4,7 +4,8 @@ import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import { LATE_MS, OPENING_MS } from './sockets';
+import { Deadline } from './deadline';
+import { OPENING_MS } from './sockets';
 
 /** Milliseconds of silence after which the page pings: nobody should type for long into nothing. */
 export const PING_MS = 3_000;
@@ -100,31 +101,30 @@ export class EventStream<T extends { type: string }> implements IDisposable {
   }
 
   private _pingLater(socket: WebSocket): void {
-    window.clearTimeout(this._timer);
-    this._timer = window.setTimeout(() => {
+    this._stopWaiting();
+    this._ping = window.setTimeout(() => {
       socket.send(JSON.stringify({ type: 'ping' }));
       this._giveUpAfter(ANSWER_MS, socket);
     }, PING_MS);
   }
 
   private _giveUpAfter(ms: number, socket: WebSocket): void {
-    window.clearTimeout(this._timer);
-    const due = performance.now() + ms;
-    this._timer = window.setTimeout(() => {
-      if (performance.now() > due + LATE_MS) {
-        // The page itself stood still: what has come meanwhile is heard only now.
-        this._giveUpAfter(LATE_MS, socket);
-        return;
-      }
+    this._stopWaiting();
+    this._deadline.set(ms, () => {
       this._wasSilent = true;
       this._silent();
       socket.onclose?.(new CloseEvent('close'));
-    }, ms);
+    });
+  }
+
+  private _stopWaiting(): void {
+    window.clearTimeout(this._ping);
+    this._deadline.clear();
   }
 
   private _drop(): void {
     window.clearTimeout(this._retry);
-    window.clearTimeout(this._timer);
+    this._stopWaiting();
     const socket = this._socket;
     this._socket = null;
     if (socket) {
@@ -149,5 +149,6 @@ export class EventStream<T extends { type: string }> implements IDisposable {
   private _isDisposed = false;
   private _delay = FIRST_DELAY_MS;
   private _retry = 0;
-  private _timer = 0;
+  private readonly _deadline = new Deadline();
+  private _ping = 0;
 }

@@ -1,9 +1,9 @@
 /** The WebSockets of a room's page, over a network that may swallow them. */
 
+import { Deadline } from './deadline';
+
 /** Milliseconds that a new socket may take to open, also while the whole page is loading. */
 export const OPENING_MS = 10_000;
-/** Milliseconds by which a timer is late if the page was busy, and in which it then listens on. */
-export const LATE_MS = 1_000;
 
 /**
  * A WebSocket that is closed when it does not open, or when it is known to be dead.
@@ -21,7 +21,9 @@ export class PageSocket extends WebSocket {
         this._onEvent(event);
       });
     }
-    this._giveUpAfter(OPENING_MS);
+    this._deadline.set(OPENING_MS, () => {
+      this._giveUp();
+    });
   }
 
   /** Close those to which nothing has come since that time of the browser's clock, if ever. */
@@ -34,7 +36,7 @@ export class PageSocket extends WebSocket {
   }
 
   private _onEvent(event: Event): void {
-    window.clearTimeout(this._timer);
+    this._deadline.clear();
     if (event.type === 'close') {
       PageSocket._open.delete(this);
     } else if (PageSocket._open.has(this)) {
@@ -43,18 +45,6 @@ export class PageSocket extends WebSocket {
     if (this._end !== null && this._end !== event) {
       event.stopImmediatePropagation();
     }
-  }
-
-  private _giveUpAfter(ms: number): void {
-    const due = performance.now() + ms;
-    this._timer = window.setTimeout(() => {
-      if (performance.now() > due + LATE_MS) {
-        // The page itself stood still: what has come meanwhile is heard only now.
-        this._giveUpAfter(LATE_MS);
-      } else {
-        this._giveUp();
-      }
-    }, ms);
   }
 
   /** End it now: by itself the browser says so after minutes, or at least ten seconds. */
@@ -67,5 +57,5 @@ export class PageSocket extends WebSocket {
   private static readonly _open = new Set<PageSocket>();
   private _heardAt = 0;
   private _end: Event | null = null;
-  private _timer = 0;
+  private readonly _deadline = new Deadline();
 }
